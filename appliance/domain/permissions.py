@@ -6,7 +6,8 @@ import enum
 
 
 class Permission(enum.StrEnum):
-    """One thing a user may do. SITE_ADMIN does not imply the others: an admin who helps customers gives themselves those."""
+    """One thing a user may do. SITE_ADMIN does not imply the others: an admin who helps customers gives themselves
+    those."""
 
     SITE_ADMIN = "site_admin"
     CONSOLE = "console"
