@@ -1,0 +1,38 @@
+"""The web application: the faces' routes behind the security headers."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from appliance.web.shared import pages, static_files
+from appliance.web.shared.security import SecurityHeaders
+from appliance.web.shared.site import Site
+
+__all__ = ["Site", "build_app", "route_table"]
+
+
+def route_table() -> list[BaseRoute]:
+    """Every route of the appliance's web pages, each a Page or a Socket with its Access."""
+    routes: list[BaseRoute] = [*static_files.ROUTES, *pages.ROUTES]
+    for face in ("setup", "site_admin", "portal", "console"):
+        if find_spec(f"appliance.web.{face}.routes"):
+            module = __import__(f"appliance.web.{face}.routes", fromlist=["ROUTES"])
+            routes += module.ROUTES
+    return routes
+
+
+def build_app(site: Site) -> Starlette:
+    """The ASGI application for `site`; the caller serves it behind TLS."""
+    app = Starlette(
+        routes=route_table(),
+        middleware=[Middleware(SecurityHeaders), Middleware(pages.LastResort)],
+        exception_handlers={HTTPException: pages.on_http_exception},
+    )
+    app.router.redirect_slashes = False
+    app.state.site = site
+    return app

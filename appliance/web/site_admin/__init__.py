@@ -1,0 +1,1 @@
+"""`/login`: signing in, one's own account, and the site's administration."""
