@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured value. `subject`: who was measured; `spread`: (minimum, maximum) where it was measured repeatedly."""
+    """One measured value. `subject`: who was measured; `spread`: (minimum, maximum) of several measurements."""
 
     metric: str
     subject: str

@@ -29,28 +29,7 @@ SIZE = "1920x1080"
 SAMPLES = 60
 NOVNC = "@novnc/novnc@1.7.0"
 
-PAGE = """<!doctype html><meta charset=utf-8><style>html,body,#s{margin:0;height:100%;background:#444}</style><div id=s></div>
-<script type=module>
-import RFB from './node_modules/@novnc/novnc/core/rfb.js';
-// The painting call that the eye would see: noVNC draws into a hidden canvas and copies it to the visible one.
-let waiting = null;
-const original = CanvasRenderingContext2D.prototype.drawImage;
-CanvasRenderingContext2D.prototype.drawImage = function (...args) {
-  original.apply(this, args);
-  if (waiting && this.canvas.isConnected) { this.getImageData(0, 0, 1, 1); const done = waiting; waiting = null; done(performance.now()); }
-};
-const rfb = new RFB(document.getElementById('s'), `ws://${location.hostname}:${new URLSearchParams(location.search).get('port')}/`);
-rfb.scaleViewport = false;
-rfb.addEventListener('connect', () => { window.connected = true; });
-window.key = (character) => new Promise((resolve) => {
-  const canvas = document.querySelector('#s canvas');
-  const start = performance.now();
-  const late = setTimeout(() => { waiting = null; resolve(null); }, 2000);
-  waiting = (end) => { clearTimeout(late); resolve(end - start); };
-  for (const type of ['keydown', 'keyup'])
-    canvas.dispatchEvent(new KeyboardEvent(type, { key: character, code: 'Key' + character.toUpperCase(), bubbles: true, cancelable: true }));
-});
-</script>"""
+PAGE = (Path(__file__).parent / "novnc.html").read_text(encoding="utf-8")
 
 
 def free_port() -> int:
