@@ -6,7 +6,6 @@ The browser's decoder (`web/shared/static/screen/worker.js`) does the same with 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import IO, cast
 
 import zstandard
 
@@ -34,17 +33,8 @@ JpegDecoder = Callable[[bytes, int, int], bytes]
 """(image, width, height) → width × height pixels, 4 bytes each."""
 
 
-class _Bounded:
-    """What zstd writes into: one message's bytes, and not one more than MAX_PLAIN."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-
-    def write(self, data: bytes) -> int:
-        if len(self.data) + len(data) > MAX_PLAIN:
-            raise ProtocolError("wire.screen_too_large")
-        self.data += data
-        return len(data)
+_SLICE = 256
+"""Compressed bytes taken at once: they become at most 8 MiB (four bytes can stand for a block of 128 KiB)."""
 
 
 class ScreenDecoder:
@@ -52,8 +42,7 @@ class ScreenDecoder:
 
     def __init__(self, jpeg: JpegDecoder | None = None) -> None:
         self._jpeg = jpeg
-        self._sink = _Bounded()
-        self._zstd: zstandard.ZstdDecompressionWriter | None = None
+        self._zstd: zstandard.ZstdDecompressionObj | None = None
         self.geometry = Geometry(0, 0, ())
         self.picture = bytearray()
         self.cursor: Cursor | None = None
@@ -75,18 +64,20 @@ class ScreenDecoder:
     def decompress(self, message: bytes | memoryview, header: Header) -> list[Operation]:
         """The operations of one message, without painting them; every message of a stream has to pass, in order."""
         if header.kind == Kind.RESTART:
-            zstd = zstandard.ZstdDecompressor(max_window_size=1 << WINDOW_LOG)
-            self._zstd = zstd.stream_writer(cast(IO[bytes], self._sink), closefd=False)
+            self._zstd = zstandard.ZstdDecompressor(max_window_size=1 << WINDOW_LOG).decompressobj()
         if self._zstd is None:
             raise ProtocolError("wire.screen_not_started")
-        self._sink.data = bytearray()
+        plain = bytearray()
         try:
-            self._zstd.write(bytes(message[HEADER.size :]))
+            for at in range(HEADER.size, len(message), _SLICE):
+                plain += self._zstd.decompress(bytes(message[at : at + _SLICE]))
+                if len(plain) > MAX_PLAIN:
+                    raise ProtocolError("wire.screen_too_large")
         except zstandard.ZstdError as error:
             raise ProtocolError("wire.screen_malformed") from error
         restart = header.kind == Kind.RESTART
         geometry = Geometry(0, 0, ()) if restart else self.geometry
-        operations = read_operations(bytes(self._sink.data), width=geometry.width, height=geometry.height)
+        operations = read_operations(bytes(plain), width=geometry.width, height=geometry.height)
         if restart != (bool(operations) and isinstance(operations[0], Geometry)):
             raise ProtocolError("wire.screen_malformed")
         if any(isinstance(operation, Geometry) for operation in operations[1:]):

@@ -1,0 +1,42 @@
+"""Requests of XFixes 2 that python-xlib does not have: regions."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from Xlib.protocol import rq
+
+from clients.desktop.regions import Rect
+
+_NAME = "XFIXES"
+
+
+class _CreateRegion(rq.Request):  # type: ignore[misc]
+    _request = rq.Struct(rq.Card8("opcode"), rq.Opcode(5), rq.RequestLength(), rq.Card32("region"))
+
+
+class _FetchRegion(rq.ReplyRequest):  # type: ignore[misc]
+    _request = rq.Struct(rq.Card8("opcode"), rq.Opcode(19), rq.RequestLength(), rq.Card32("region"))
+    _reply = rq.Struct(
+        rq.ReplyCode(),
+        rq.Pad(1),
+        rq.Card16("sequence_number"),
+        rq.ReplyLength(),
+        rq.Pad(24),  # the extents, and what fills the reply up
+        rq.Binary("rectangles"),
+    )
+
+
+def create_region(display: Any) -> int:
+    """An empty region; its id."""
+    region: int = display.display.allocate_resource_id()
+    _CreateRegion(display=display.display, opcode=display.display.get_extension_major(_NAME), region=region)
+    return region
+
+
+def fetch_region(display: Any, region: int) -> list[Rect]:
+    """The rectangles of a region; they do not overlap."""
+    reply = _FetchRegion(display=display.display, opcode=display.display.get_extension_major(_NAME), region=region)
+    data = bytes(reply.rectangles)
+    return [Rect(*place) for place in struct.iter_unpack("=hhHH", data[: len(data) & ~7])]
