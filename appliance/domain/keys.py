@@ -14,7 +14,7 @@ from dataclasses import dataclass
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 LOOK_ALIKES = "0O1IL"
 MIN_LENGTH = 7
-MAX_LENGTH = 9
+MAX_LENGTH = 12
 MAX_TYPED = 64
 """Characters that `read_key` looks at; a longer text is no key."""
 
@@ -63,16 +63,11 @@ def read_key(text: str) -> TypedKey | LookAlikes | NoKey:
 
 
 def display(key: str) -> str:
-    """The key in groups of three and four, the shape a person can read aloud: ABC-DEFG, ABCD-EFGH, ABC-DEF-GHJ."""
-    match len(key):
-        case 7:
-            return f"{key[:3]}-{key[3:]}"
-        case 8:
-            return f"{key[:4]}-{key[4:]}"
-        case 9:
-            return f"{key[:3]}-{key[3:6]}-{key[6:]}"
-        case _:
-            return key
+    """The key in groups of three and four, which a person can read aloud: ABC-DEFG, ABCD-EFGH, ABC-DEF-GHJ."""
+    groups = -(-len(key) // 4)
+    short = groups * 4 - len(key)  # groups of three, which come first
+    cuts = [3 * index if index <= short else 4 * index - short for index in range(groups + 1)]
+    return "-".join(key[begin:end] for begin, end in zip(cuts, cuts[1:], strict=False))
 
 
 def digest(secret: bytes, key: str) -> bytes:
