@@ -8,7 +8,8 @@ where it is read. Every string and list that a peer fills has a bound.
 from __future__ import annotations
 
 import enum
-from typing import Annotated, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeVar, overload
 
 import msgspec
 
@@ -382,7 +383,11 @@ def encode(message: msgspec.Struct) -> bytes:
     return _encoder.encode(message)
 
 
-def decode(payload: bytes | memoryview, kind: type[M]) -> M:
+@overload
+def decode(payload: bytes | memoryview, kind: type[M]) -> M: ...
+@overload
+def decode(payload: bytes | memoryview, kind: UnionType) -> Any: ...
+def decode(payload: bytes | memoryview, kind: Any) -> Any:
     """The message in `payload`, which must be one of `kind` (a struct or a union of structs).
 
     Raises ProtocolError("wire.message_malformed").
