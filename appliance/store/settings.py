@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from sqlite_utils import Database
 
+from appliance.domain.keys import MAX_LENGTH, MIN_LENGTH
 from appliance.store.database import Store
 from appliance.words import LANGUAGES
 
@@ -34,7 +35,7 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     host_names: tuple[str, ...] = ("localhost",)  # under which the site answers; lower case
     time_zone: str = "UTC"  # IANA name, in which times are shown
     language: str = "en"  # where the browser asks for none that we have
-    key_length: Annotated[int, msgspec.Meta(ge=7, le=12)] = 7
+    key_length: Annotated[int, msgspec.Meta(ge=MIN_LENGTH, le=MAX_LENGTH)] = 7
     key_minutes: Annotated[int, msgspec.Meta(ge=1, le=24 * 60)] = 10  # until a session key must be used
     consent_once: bool = False  # one prompt grants screen and control together
     record_sessions: bool = True
