@@ -7,6 +7,7 @@
     passwords.py      Passwords: Argon2id, and strength
     throttle.py       Throttle: one for every path that takes a credential
     envelope.py       Envelope: secrets at rest
+    reset.py          what `beistand user reset` does
     device_ca.py      the appliance's own certificate authority
 
 What cannot be done is answered with a `wire.messages.Refusal`: a message id (`identity.…`) and its arguments.

@@ -174,6 +174,27 @@ class Accounts:
         credentials.put_link(db, user.id, link_hash(link.token), link.expires_at)
         return link
 
+    async def reset(self, name: str) -> Link | Refusal:
+        """Takes away what can keep the user `name` out (password, second factor, being disabled), for a sign-in link.
+
+        Their sessions end.
+        """
+
+        def write(db: Database) -> tuple[Link, list[Ended]]:
+            user = users.by_name(db, name)
+            if user is None:
+                raise Refused("user.unknown", name=name[:64])
+            users.reset(db, user.id)
+            credentials.remove_totp(db, user.id)
+            self._log(db, "user_reset", None, user.name)
+            return self.linked(db, self._existing(db, user.id)), web_sessions.end_of_user(db, user.id)
+
+        result = await attempt(self._store, write)
+        if isinstance(result, Refusal):
+            return result
+        self._sessions.ended(result[1])
+        return result[0]
+
     async def remove_second_factor(self, user_id: str, *, by: SignedIn | None) -> Refusal | None:
         """For somebody who has lost their phone and their recovery codes. Ends their sessions."""
 

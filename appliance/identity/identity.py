@@ -265,9 +265,10 @@ class Identity:
             kept = users.secrets_of(db, user_id)
             if kept is None or kept.user.disabled or not kept.user.has_totp:
                 raise Refused("sign_in.again")
-            if not self.second_factor.use(db, kept, code):
+            factor = self.second_factor.use(db, kept, code)
+            if factor is None:
                 raise Refused("sign_in.code_wrong")
-            return self._enter(db, user_id, address, browser, "signed_in")
+            return self._enter(db, user_id, address, browser, "signed_in", second_factor=factor)
 
         result = self._entered(await attempt(self._store, write))
         if isinstance(result, Refusal):
@@ -277,10 +278,10 @@ class Identity:
             self._throttle.succeeded(Credential.SECOND_FACTOR, account, address)
         return result
 
-    def _enter(self, db: Database, user_id: str, address: str, browser: str, what: str) -> Entered:
+    def _enter(self, db: Database, user_id: str, address: str, browser: str, what: str, **details: Detail) -> Entered:
         user = users.by_id(db, user_id)
         assert user is not None
-        self._log(db, what, user.name, address)
+        self._log(db, what, user.name, address, **details)
         return self.sessions.begin(db, user, address, browser)
 
     def _entered(self, result: Entered | Refusal) -> Entered | Refusal:

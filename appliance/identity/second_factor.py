@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import pyotp
 from sqlite_utils import Database
@@ -120,14 +120,15 @@ class SecondFactor:
         """How many recovery codes are not used. Raises StoreError."""
         return await self._store.read(lambda db: credentials.recovery_codes_left(db, who.user.id))
 
-    def use(self, db: Database, kept: Secrets, typed: str) -> bool:
-        """Uses up the code that was `typed`, of the app or a recovery code; inside a write. False: it is none."""
+    def use(self, db: Database, kept: Secrets, typed: str) -> Literal["app", "recovery_code"] | None:
+        """Uses up the code that was `typed`, inside a write; what it was, or None for a wrong or used one."""
         code = "".join(typed[:_LONGEST_TYPED].replace("-", " ").split()).upper()
         if len(code) == 6 and code.isascii() and code.isdigit():
             secret = self._opened(kept.user.id, kept.totp_secret)
             step = self._step(secret, code) if secret else None
-            return step is not None and credentials.use_totp_step(db, kept.user.id, step)
-        return credentials.use_recovery_code(db, kept.user.id, self._envelope.mac(code, _codes_row(kept.user.id)))
+            return "app" if step is not None and credentials.use_totp_step(db, kept.user.id, step) else None
+        mac = self._envelope.mac(code, _codes_row(kept.user.id))
+        return "recovery_code" if credentials.use_recovery_code(db, kept.user.id, mac) else None
 
     async def _tried(self, who: SignedIn, write: Callable[[Database], T]) -> T | Refusal:
         account = users.name_key(who.user.name)

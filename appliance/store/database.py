@@ -29,7 +29,7 @@ import trio
 from sqlite_utils import Database
 
 from appliance.store.errors import StoreError, as_store_error, os_error_as_store_error
-from appliance.store.migrate import migrate
+from appliance.store.migrate import is_current, migrate
 
 T = TypeVar("T")
 
@@ -83,6 +83,17 @@ class Store:
         """
         store = cls(folder, folder / "beistand.db")
         await trio.to_thread.run_sync(store._open)
+        return store
+
+    @classmethod
+    async def open_beside(cls, folder: Path) -> Store:
+        """The same for a command on the device: works beside a running server, too, whose writes it waits for.
+
+        Makes no database where there is none: StoreError store.none. Beside a server of another release, whose schema
+        is not ours, it is store.in_use.
+        """
+        store = cls(folder, folder / "beistand.db")
+        await trio.to_thread.run_sync(store._open_beside)
         return store
 
     async def write(self, fn: Callable[[Database], T]) -> T:
@@ -157,17 +168,32 @@ class Store:
                 raise os_error_as_store_error(error, self.folder) from error
             raise
 
-    def _open_writer(self, *, check: bool) -> Database:
-        db = connect(self.path)
+    def _open_beside(self) -> None:
+        if not self.path.exists():
+            raise StoreError("store.none", path=str(self.folder))
         try:
+            self._open()
+        except StoreError as error:
+            if error.code != "store.in_use":
+                raise
+            self._db = self._open_writer(check=False, alone=False)
+
+    def _open_writer(self, *, check: bool, alone: bool = True) -> Database:
+        db = None
+        try:
+            db = connect(self.path)
             if check and db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise StoreError("store.damaged", path=str(self.path))
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA journal_size_limit = 16777216")
-            migrate(db)
+            if alone:
+                migrate(db)
+            elif not is_current(db):
+                raise StoreError("store.in_use", path=str(self.folder))
         except BaseException as error:
-            db.close()
+            if db is not None:
+                db.close()
             if isinstance(error, sqlite3.Error) and (known := as_store_error(error, self.path)):
                 raise known from error
             raise
@@ -288,9 +314,8 @@ class Store:
 
 
 def connect(path: Path, *, read_only: bool = False, busy_seconds: float = 10.0) -> Database:
-    """A connection with the settings that all of ours have. Raises sqlite3.Error.
-
-    For code outside a server: a command that runs beside one waits up to `busy_seconds` for it.
+    """A connection with the settings that all of ours have. Waits up to `busy_seconds` for a command that writes beside
+    us. Raises sqlite3.Error.
     """
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}",

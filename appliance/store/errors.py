@@ -10,7 +10,7 @@ class StoreError(Exception):
     """The database cannot be used, and why.
 
     `code` is a message id of the catalogue: `store.damaged`, `store.read_only`, `store.in_use`, `store.newer_schema`,
-    `store.disk_full`, `store.too_slow`, `store.unavailable`; `args` are the message's arguments.
+    `store.disk_full`, `store.too_slow`, `store.none`, `store.unavailable`; `args` are the message's arguments.
     """
 
     def __init__(self, code: str, **args: str | int) -> None:

@@ -28,13 +28,23 @@ def known() -> Migrations:
     return found
 
 
+def is_current(db: Database) -> bool:
+    """Whether `db` has this release's schema. Raises StoreError store.newer_schema, sqlite3.Error."""
+    return _level(db) == LEVEL and not known().pending(db)
+
+
 def migrate(db: Database) -> None:
     """Applies what `db` lacks. Raises StoreError store.newer_schema, sqlite3.Error."""
-    level = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if level > LEVEL:
-        raise StoreError("store.newer_schema", theirs=level, ours=LEVEL)
+    level = _level(db)
     steps = known()
     if steps.pending(db):
         steps.apply(db)
     if level < LEVEL:
         db.execute(f"PRAGMA user_version = {LEVEL}")
+
+
+def _level(db: Database) -> int:
+    level = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if level > LEVEL:
+        raise StoreError("store.newer_schema", theirs=level, ours=LEVEL)
+    return level

@@ -142,6 +142,11 @@ def remove(db: Database, user_id: str) -> None:
     db.execute("DELETE FROM users WHERE id = ?", [user_id])
 
 
+def reset(db: Database, user_id: str) -> None:
+    """Takes the password away, and what disables a user."""
+    db.execute("UPDATE users SET password_hash = NULL, disabled = 0 WHERE id = ?", [user_id])
+
+
 def set_password(db: Database, user_id: str, password_hash: str) -> None:
     """Gives a user a password, as its hash."""
     db.execute("UPDATE users SET password_hash = ? WHERE id = ?", [password_hash, user_id])
