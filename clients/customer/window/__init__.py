@@ -1,0 +1,51 @@
+"""What the customer sees.
+
+theme.py      colours, fonts and ttk styles: LOOK.md's tokens in Tk's terms
+main.py       the window: who, what is shared, words, chat, End now
+chat.py       what is written
+question.py   one question, Allow and Refuse
+banner.py     the strip on top of everything while anything is shared
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tkinter
+
+from appliance.words import Words
+from clients.customer.talk import WindowEnd
+from clients.customer.window.main import MainWindow
+
+POLL_MS = 30
+
+
+def run_window(sock: socket.socket, words: Words, *, dark: bool) -> None:
+    """Show the window until it is closed, over the channel's window end. In the main thread."""
+    end = WindowEnd(sock)
+    root = tkinter.Tk(className="Beistand")
+    window = MainWindow(root, end, words, dark=dark)
+
+    def hear(*_event: object) -> None:
+        end.flush()
+        messages, there = end.heard()
+        for message in messages:
+            window.heard(message)
+        if not there:
+            if os.name != "nt":
+                root.deletefilehandler(sock)
+            window.engine_gone()
+
+    if os.name == "nt":  # Tk watches no sockets there
+
+        def poll() -> None:
+            hear()
+            root.after(POLL_MS, poll)
+
+        poll()
+    else:
+        root.createfilehandler(sock, tkinter.READABLE, hear)
+    try:
+        root.mainloop()
+    finally:
+        sock.close()
