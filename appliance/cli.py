@@ -11,11 +11,14 @@ import locale
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from appliance.words import DEFAULT, LANGUAGES, Words, words
+
+if TYPE_CHECKING:
+    from appliance.config import ServerConfig
 
 
 class ExitCode(enum.IntEnum):
@@ -95,11 +98,11 @@ def serve(config: Path | None, **flags: str | None) -> None:
     run(settings, terminal_words())
 
 
-def _data_folder(data: str | None) -> Path:
+def _settings(data: str | None) -> ServerConfig:
     from appliance.config import ConfigError, load
 
     try:
-        return load({"data": data}, os.environ, None).data
+        return load({"data": data}, os.environ, None)
     except ConfigError as error:
         raise Failure(ExitCode.SETTINGS, error.code, **error.args_) from None
 
@@ -114,9 +117,10 @@ def user() -> None:
 @click.option("--data", metavar="FOLDER", help="The appliance's data folder; ./data.")
 def user_reset(name: str, data: str | None) -> None:
     """Print a one-time link with which NAME can sign in and choose a new password. Also for the last admin."""
-    from appliance.serve import reset_user
+    from appliance.maintenance import reset_user
 
-    click.echo(reset_user(_data_folder(data), name, terminal_words()))
+    settings = _settings(data)
+    click.echo(reset_user(settings.data, name, settings.listen[0].port, terminal_words()))
 
 
 @cli.group()
@@ -142,9 +146,9 @@ def audit() -> None:
 @click.option("--data", metavar="FOLDER", help="The appliance's data folder; ./data.")
 def audit_verify(data: str | None) -> None:
     """Check the audit log's chain."""
-    from appliance.serve import verify_audit
+    from appliance.maintenance import verify_audit
 
-    click.echo(verify_audit(_data_folder(data), terminal_words()))
+    click.echo(verify_audit(_settings(data).data, terminal_words()))
 
 
 @cli.command()
@@ -152,6 +156,6 @@ def audit_verify(data: str | None) -> None:
 @click.option("--data", metavar="FOLDER", help="The appliance's data folder; ./data.")
 def backup(file: Path, data: str | None) -> None:
     """Copy the database to FILE, also while the appliance runs."""
-    from appliance.serve import backup_database
+    from appliance.maintenance import backup_database
 
-    click.echo(backup_database(_data_folder(data), file, terminal_words()))
+    click.echo(backup_database(_settings(data).data, file, terminal_words()))
