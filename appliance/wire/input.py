@@ -21,7 +21,8 @@ evdev numbers it (KeyA 30), 0 when unknown; it only chooses between several keys
 **Input is never late.** A message of an older epoch is dropped; a new epoch begins with everything released. Within
 an epoch the receiver compares `at` with its own clock: the smallest difference seen is the shortest way, and a message
 that took MAX_LATE longer was stuck somewhere; it is dropped and everything released. A browser that knows it is cut off
-sends nothing and queues nothing.
+sends nothing and queues nothing. While anything is held it sends at least a message without events every 200 ms, so
+that the receiver can let go when that stops.
 """
 
 from __future__ import annotations

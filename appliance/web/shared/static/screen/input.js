@@ -9,6 +9,8 @@ const BUTTON = 3;
 const WHEEL = 4;
 const RELEASE = 5;
 const NOTCH = 120;
+/** Milliseconds between signs of life. */
+const ALIVE = 200;
 const UNICODE = 0x01000000;
 
 /** X11 keysyms (keysymdef.h) of keys that are no characters, by KeyboardEvent.key. @type {Record<string, number>} */
@@ -86,7 +88,11 @@ export class InputSender {
     this.send = send;
     /** @type {Map<string, number>} physical key → the keysym it went down as */
     this.held = new Map();
+    /** @type {Set<number>} mouse buttons that are down */
+    this.buttons = new Set();
     this.controlAt = -1;
+    /** @type {ReturnType<typeof setInterval> | undefined} says that we are still there while anything is held */
+    this.alive = undefined;
   }
 
   /**
@@ -141,6 +147,9 @@ export class InputSender {
   button(button, down) {
     const number = BUTTONS[button];
     if (number === undefined) return;
+    if (down) this.buttons.add(number);
+    else this.buttons.delete(number);
+    this.keepAlive();
     this.message(3, (view, at) => {
       view.setUint8(at, BUTTON);
       view.setUint8(at + 1, number);
@@ -163,6 +172,8 @@ export class InputSender {
   /** Let go of everything: the page lost the focus, control was given back. */
   releaseAll() {
     this.held.clear();
+    this.buttons.clear();
+    this.keepAlive();
     this.message(1, (view, at) => view.setUint8(at, RELEASE));
   }
 
@@ -171,6 +182,7 @@ export class InputSender {
     const before = this.held.get(key);
     if (before !== undefined && before !== keysym) this.up(key);
     this.held.set(key, keysym);
+    this.keepAlive();
     this.message(8, (view, at) => putKey(view, at, keysym, repeat ? 3 : 1, code));
   }
 
@@ -179,8 +191,19 @@ export class InputSender {
     const keysym = this.held.get(key);
     if (keysym === undefined) return false;
     this.held.delete(key);
+    this.keepAlive();
     this.message(8, (view, at) => putKey(view, at, keysym, 0, CODES[key] ?? 0));
     return true;
+  }
+
+  /** Start or stop the signs of life: the client releases what is held when they stay away. */
+  keepAlive() {
+    const needed = this.held.size > 0 || this.buttons.size > 0;
+    if (needed && this.alive === undefined) this.alive = setInterval(() => this.message(0, () => {}), ALIVE);
+    if (!needed && this.alive !== undefined) {
+      clearInterval(this.alive);
+      this.alive = undefined;
+    }
   }
 
   /** @param {number} size @param {(view: DataView, at: number) => void} fill */
