@@ -24,6 +24,7 @@ from appliance.maintenance import failure_of
 from appliance.relay.recording import Recording
 from appliance.store import Audit, Settings, Store, StoreError
 from appliance.web.app import Site, build_app
+from appliance.web.portal.command import public_key_pin
 from appliance.web.portal.downloads import Downloads
 from appliance.words import Words
 
@@ -103,6 +104,7 @@ async def serve(config: ServerConfig, *, announce: Callable[..., None]) -> None:
         downloads = Downloads(config.clients, now)
         setup_code = keys.make_key(SETUP_CODE_LENGTH, secrets.choice)
         bound: list[tuple[str, int]] = []
+        edge = edge_config(config, settings, device_ca)
         site = Site(
             store=store,
             settings=settings,
@@ -115,6 +117,7 @@ async def serve(config: ServerConfig, *, announce: Callable[..., None]) -> None:
             setup_code=setup_code,
             pins=device_ca.fingerprints(),
             port=lambda: bound[0][1],
+            web_pin=lambda: None if config.certificate else public_key_pin(edge.web.chain),
             now=now,
         )
         async with trio.open_nursery() as nursery:
@@ -122,7 +125,7 @@ async def serve(config: ServerConfig, *, announce: Callable[..., None]) -> None:
             await nursery.start(broker.run)
             bound += await nursery.start(
                 lambda task_status: serve_edge(
-                    edge_config(config, settings, device_ca),
+                    edge,
                     web=build_app(site),
                     wire=broker.serve_customer,
                     task_status=task_status,

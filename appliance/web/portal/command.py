@@ -8,7 +8,12 @@ error, never quoted.
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from appliance.web.portal.downloads import Package
 from appliance.words import Words
@@ -51,6 +56,13 @@ def linux_command(package: Package, origin: str, web_pin: bytes | None, w: Words
         sha256=package.sha256,
         url=f"{_checked(_ORIGIN, origin)}/download/{package.client.system}/{_checked(_TICKET, package.ticket)}",
     )
+
+
+def public_key_pin(certificate: Path) -> bytes:
+    """SHA-256 (32 bytes) of the public key (SubjectPublicKeyInfo) in the first certificate of a PEM file, which is what
+    `--pinnedpubkey` compares. Raises OSError, ValueError."""
+    key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
 
 
 def _checked(alphabet: re.Pattern[str], value: str) -> str:

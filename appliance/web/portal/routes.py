@@ -18,7 +18,8 @@ from appliance.web.portal.delivery import PackageResponse, RangeNotSatisfiable, 
 from appliance.web.portal.downloads import BuiltClient, Package, Unavailable
 from appliance.web.portal.progress import ProgressStream, progress_of
 from appliance.web.portal.systems import CLIENT_HINTS, System, guess_system
-from appliance.web.shared.pages import prepare, redirect, render
+from appliance.web.shared.language import prepare
+from appliance.web.shared.pages import redirect, render
 from appliance.web.shared.routing import Access, fields_of, page
 from appliance.web.shared.site import site_of
 from appliance.web.shared.times import zone_of

@@ -23,7 +23,8 @@ class Site:
 
     `recordings`: the folder of recordings. `setup_code`: what the server printed, in groups or not. `pins`: SHA-256
     fingerprints (32 bytes each) of the device CA certificates. `port`: where browsers reach the site, to be read when
-    a link is made (the listener may have chosen it). `now`: seconds since 1970.
+    a link is made (the listener may have chosen it). `now`: seconds since 1970. `web_pin`: SHA-256 (32 bytes) of the
+    web certificate's public key where that certificate is of our own making, so that commands can pin it.
     """
 
     store: Store
@@ -38,6 +39,7 @@ class Site:
     pins: tuple[bytes, ...]
     port: Callable[[], int]
     now: Callable[[], float]
+    web_pin: Callable[[], bytes | None] = lambda: None
 
     @property
     def origin(self) -> str:
