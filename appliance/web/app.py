@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from appliance.store import StoreError
 from appliance.web.shared import pages, static_files
 from appliance.web.shared.security import SecurityHeaders
 from appliance.web.shared.site import Site
@@ -31,7 +32,7 @@ def build_app(site: Site) -> Starlette:
     app = Starlette(
         routes=route_table(),
         middleware=[Middleware(SecurityHeaders), Middleware(pages.LastResort)],
-        exception_handlers={HTTPException: pages.on_http_exception},
+        exception_handlers={HTTPException: pages.on_http_exception, StoreError: pages.on_store_error},
     )
     app.router.redirect_slashes = False
     app.state.site = site

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from starlette.requests import Request
 
 from appliance.web.shared.routing import fields_of
+from appliance.wire.messages import Refusal
 
 MAX_SECRET = 1024
 
@@ -50,9 +51,16 @@ class Form:
         """Whether a box was ticked."""
         return value in self._values.get(name, [])
 
-    def wrong(self, name: str, message_id: str, **args: object) -> None:
+    def wrong(self, field: str, message_id: str, /, **args: object) -> None:
         """Note an error; the first one of a field stays."""
-        self.errors.setdefault(name, (message_id, args))
+        self.errors.setdefault(field, (message_id, args))
+
+    def refused(self, refusal: Refusal, default: str, /, **fields: str) -> None:
+        """Note a refusal at the field it is about: `fields` maps the last or last but one part of its reason
+        (`identity.password.common`: "common", "password") to a field's name; else it is about `default`."""
+        parts = refusal.reason.split(".")[::-1]
+        name = next((fields[part] for part in parts if part in fields), default)
+        self.wrong(name, refusal.reason, **refusal.args)
 
     def text(self, name: str, *, maximum: int, required: bool = True) -> str:
         """One line without control characters, trimmed, at most `maximum` characters."""

@@ -16,14 +16,15 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from appliance.domain.permissions import Permission
+from appliance.store import StoreError
 from appliance.web.shared import times
 from appliance.web.shared.icons import icon, icon_sprite
+from appliance.web.shared.language import LANGUAGE_COOKIE, prepare
 from appliance.web.shared.routing import Access, fields_of, page
 from appliance.web.shared.site import site_of
 from appliance.web.shared.static_files import WEB, static_files
 from appliance.words import DEFAULT, LANGUAGES, Words, words
 
-LANGUAGE_COOKIE = "language"
 SCHEME_COOKIE = "scheme"
 NOTICE_COOKIE = "__Host-notice"
 SCHEMES = ("auto", "light", "dark")
@@ -31,33 +32,6 @@ SCHEMES = ("auto", "light", "dark")
 _LOCAL_PATH = re.compile(r"/(?:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*)?")
 _NOTICE = re.compile(r"[a-z_]+\.[a-z_.]+")
 _log = logging.getLogger("beistand.web")
-
-
-def choose_language(cookie: str, accept: str, site: str) -> str:
-    """The language of a page: what was chosen here before, what the browser asks for, the site's own."""
-    if cookie in LANGUAGES:
-        return cookie
-    wanted = []
-    for position, part in enumerate(accept.split(",")[:20]):
-        tag, _, parameters = part.strip().partition(";")
-        match = re.fullmatch(r"\s*q=([01](?:\.\d{0,3})?)\s*", parameters)
-        wanted.append((-float(match[1]) if match else -1.0, position, tag.split("-")[0].lower()))
-    for weight, _, language in sorted(wanted):
-        if language in LANGUAGES and weight < 0:
-            return language
-    return site if site in LANGUAGES else DEFAULT
-
-
-def prepare(connection: HTTPConnection) -> None:
-    """Put language and words into the request's state; for everything that answers with words."""
-    state = connection.state
-    if not hasattr(state, "words"):
-        settings = site_of(connection).settings
-        site_language = settings.current.language if settings.is_set_up else DEFAULT
-        state.language = choose_language(
-            connection.cookies.get(LANGUAGE_COOKIE, ""), connection.headers.get("accept-language", ""), site_language
-        )
-        state.words = words(state.language)
 
 
 @cache
@@ -158,16 +132,17 @@ async def change_preferences(request: Request) -> Response:
 
 ROUTES = [page("/preferences", change_preferences, methods=("POST",), access=Access.ALWAYS)]
 
-_ERRORS = {400, 403, 404, 405, 413, 415, 429, 500}
+_ERRORS = {400, 403, 404, 405, 413, 415, 429, 500, 503}
 
 
-def error_page(request: Request, status: int, *, detail: str = "", headers: dict[str, str] | None = None) -> Response:
-    """The page of an HTTP error: what happened, what was kept, what to do now."""
-    prepare(request)
+def error_page(
+    request: Request, status: int, *, detail: str = "", reason: str = "", headers: dict[str, str] | None = None
+) -> Response:
+    """The page of an HTTP error: what happened, what was kept, what to do now. `reason`: more of it, in words."""
     kind = "expired" if detail in ("csrf", "origin") else str(status if status in _ERRORS else 400)
     if not hasattr(request.state, "csrf"):
         request.state.csrf = ""
-    response = render(request, "shared/error.html", status=status, kind=kind)
+    response = render(request, "shared/error.html", status=status, kind=kind, reason=reason)
     response.headers.update(headers or {})
     return response
 
@@ -178,6 +153,21 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     if error.status_code == 404 and request.scope["path"] == "/" and not site_of(request).settings.is_set_up:
         return RedirectResponse("/setup", 303)
     return error_page(request, error.status_code, detail=error.detail, headers=dict(error.headers or {}))
+
+
+async def on_store_error(request: Request, error: Exception) -> Response:
+    """The database cannot be used. Only a site admin is told why: it names places of this machine."""
+    assert isinstance(error, StoreError)
+    prepare(request)
+    user = getattr(request.state, "user", None)
+    admin = user is not None and user.user.may(Permission.SITE_ADMIN)
+    _log.error("a page could not be served: %s", error)
+    return error_page(
+        request,
+        503,
+        reason=request.state.words(error.code, **error.message_args) if admin else "",
+        headers={"Retry-After": "30"},
+    )
 
 
 class LastResort:

@@ -8,6 +8,7 @@ same table.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
@@ -21,6 +22,7 @@ from starlette.websockets import WebSocket
 
 from appliance.domain.permissions import Permission
 from appliance.web.shared import security
+from appliance.web.shared.language import prepare
 from appliance.web.shared.site import site_of
 
 if TYPE_CHECKING:
@@ -71,11 +73,21 @@ def judge(access: Access, *, is_set_up: bool, user: SignedIn | None) -> Verdict:
     return Verdict.ENTER
 
 
+def address_of(connection: HTTPConnection) -> str:
+    """The peer's IP address, as the edge knows it."""
+    return connection.client.host if connection.client else ""
+
+
+def host_of(connection: HTTPConnection) -> str:
+    """The host name that was asked for, without a port; the edge has checked it. For advice, never for links."""
+    return re.sub(r":\d{1,5}$", "", connection.headers.get("host", "")).strip("[]").lower()
+
+
 async def _authenticated(connection: HTTPConnection) -> SignedIn | None:
     cookie = connection.cookies.get(security.SESSION_COOKIE)
     if not cookie or len(cookie) > 256:
         return None
-    return await site_of(connection).identity.authenticate(cookie)
+    return await site_of(connection).identity.authenticate(cookie, address_of(connection))
 
 
 class Page(Route):
@@ -97,6 +109,7 @@ class Page(Route):
 
     async def _answer(self, request: Request) -> Response:
         state = request.state
+        prepare(request)
         settings = site_of(request).settings
         state.user = user = None if self.access is Access.ALWAYS else await _authenticated(request)
         match judge(self.access, is_set_up=settings.is_set_up, user=user):
