@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -67,7 +68,7 @@ def display(key: str) -> str:
     groups = -(-len(key) // 4)
     short = groups * 4 - len(key)  # groups of three, which come first
     cuts = [3 * index if index <= short else 4 * index - short for index in range(groups + 1)]
-    return "-".join(key[begin:end] for begin, end in zip(cuts, cuts[1:], strict=False))
+    return "-".join(key[begin:end] for begin, end in itertools.pairwise(cuts))
 
 
 def digest(secret: bytes, key: str) -> bytes:

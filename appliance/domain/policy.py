@@ -68,7 +68,8 @@ NEEDS: dict[Tool, Permission] = {
 }
 """The permission that an owner needs for a tool; an observer needs OBSERVE for all that an observer has."""
 
-OBSERVER_TOOLS = frozenset({Tool.SCREEN, Tool.CHAT})
+OBSERVER_TOOLS = frozenset({Tool.SCREEN, Tool.CHAT, Tool.CONTROL})
+"""What an observer may have; control only by the hand of whoever has it."""
 
 TOOL_OF_CHANNEL: dict[ChannelName, Tool] = {
     ChannelName.SCREEN: Tool.SCREEN,
@@ -98,6 +99,8 @@ def decide(tool: Tool, asker: Asker, situation: Situation) -> Ruling:
                 return Ruling(Decision.DENY, "policy.permission.missing", {"permission": Permission.OBSERVE.value})
             if tool not in OBSERVER_TOOLS:
                 return Ruling(Decision.DENY, "policy.observer.view_only")
+            if tool is Tool.CONTROL and Permission.CONTROL not in asker.permissions:
+                return Ruling(Decision.DENY, "policy.permission.missing", {"permission": Permission.CONTROL.value})
         case Role.OWNER:
             needed = NEEDS.get(tool)
             if needed is not None and needed not in asker.permissions:
