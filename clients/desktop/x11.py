@@ -69,11 +69,11 @@ class X11Desktop:
 
     async def wait_change(self) -> None:
         try:
-            while not self._read_events() and not self._pointer_left():
+            while not self._read_events():
                 seconds = POINTER_MOVING if time.monotonic() - self._pointer_moved < 1 else POINTER_IDLE
-                with trio.move_on_after(seconds if self._damage else min(seconds, POLL)) as timer:
+                with trio.move_on_after(seconds if self._damage else POLL) as timer:
                     await trio.lowlevel.wait_readable(self._events.fileno())
-                if timer.cancelled_caught and not self._damage:
+                if timer.cancelled_caught and (self._damage is None or self._pointer_left()):
                     return
         except self._gone as problem:
             raise DesktopUnavailable("screen.display_gone") from problem
@@ -81,7 +81,7 @@ class X11Desktop:
     def _read_events(self) -> bool:
         """Take what the server sent; whether any of it asks for a capture."""
         wanted = False
-        for _ in range(self._events.pending_events()):
+        while self._events.pending_events():
             name = type(self._events.next_event()).__name__
             if name == "DamageNotify":
                 wanted = True

@@ -156,7 +156,8 @@ class _Selection:
 
     def read_events(self) -> None:
         """Take what the server sent, and give up what took too long."""
-        for _ in range(self.display.pending_events()):
+        # A request's answer can bring events along, of which `select` then knows nothing.
+        while self.display.pending_events():
             event = self.display.next_event()
             match type(event).__name__:
                 case "SetSelectionOwnerNotify":

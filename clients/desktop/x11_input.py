@@ -179,7 +179,7 @@ class _Keys:
     def read_events(self) -> None:
         """Follow changes of the layout."""
         changed = False
-        for _ in range(self._display.pending_events()):
+        while self._display.pending_events():
             event = self._display.next_event()
             if event.type == self._x.MappingNotify and event.request != self._x.MappingPointer:
                 ours = event.count == 1 and event.first_keycode in self._spares.mapped
