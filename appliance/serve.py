@@ -22,7 +22,7 @@ from appliance.identity import Identity, Throttle
 from appliance.identity.device_ca import DeviceCa, DeviceCaError
 from appliance.maintenance import failure_of
 from appliance.relay.recording import Recording
-from appliance.store import Audit, Settings, Store, StoreError
+from appliance.store import Audit, Settings, SiteSettings, Store, StoreError
 from appliance.web.app import Site, build_app
 from appliance.web.portal.command import public_key_pin
 from appliance.web.portal.downloads import Downloads
@@ -43,7 +43,8 @@ def run(config: ServerConfig, words: Words) -> None:
         raise failure_of(_first(group, StoreError)) from None
     except* EdgeError as group:
         error = _first(group, EdgeError)
-        raise Failure(ExitCode.PORT_IN_USE, error.code, **error.details) from None
+        exit_code = ExitCode.SETTINGS if error.code == "edge.certificate" else ExitCode.PORT_IN_USE
+        raise Failure(exit_code, error.code, **error.details) from None
     except* DeviceCaError as group:
         ca_error = _first(group, DeviceCaError)
         raise Failure(ExitCode.DATA_DAMAGED, ca_error.code, **ca_error.details) from None
@@ -90,7 +91,7 @@ async def serve(config: ServerConfig, *, announce: Callable[..., None]) -> None:
         audit = Audit(store, now)
         throttle = Throttle(audit)
         identity = Identity(store, settings, audit, throttle, now)
-        device_ca = DeviceCa.open(config.data, now)
+        device_ca = DeviceCa.open(config.data / "device_ca", now)
         broker = Broker(
             store=store,
             settings=settings,
@@ -121,6 +122,7 @@ async def serve(config: ServerConfig, *, announce: Callable[..., None]) -> None:
             now=now,
         )
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(device_ca.keep_valid)
             await nursery.start(identity.run)
             await nursery.start(broker.run)
             bound += await nursery.start(
@@ -145,12 +147,15 @@ def edge_config(config: ServerConfig, settings: Settings, device_ca: DeviceCa) -
     def host_names() -> frozenset[str]:
         return frozenset((*config.host_names, *settings.current.host_names))
 
+    def reissue(_settings: SiteSettings) -> None:
+        device_ca.web_certificate(sorted(host_names()))
+
     if config.certificate is not None and config.key is not None:
         web = CertificateFiles(config.certificate, config.key)
     else:
         web = device_ca.web_certificate(sorted(host_names()))
         # The files are replaced, and the edge takes the new ones.
-        settings.on_change.append(lambda _settings: device_ca.web_certificate(sorted(host_names())))
+        settings.on_change.append(reissue)
     return EdgeConfig(
         listen=tuple((address.host, address.port) for address in config.listen),
         descriptors=inherited_descriptors(os.environ, os.getpid()),

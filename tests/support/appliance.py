@@ -37,7 +37,7 @@ TEAM = "Helpdesk"
 
 
 def seed(folder: Path, **settings: object) -> None:
-    """Make a data folder with a site that is set up: an admin, and two technicians whose team has the fallback queue."""
+    """Make a data folder with a site that is set up: an admin, two technicians, their team with the fallback queue."""
     trio.run(_seed, folder, settings)
 
 

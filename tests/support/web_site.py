@@ -12,12 +12,12 @@ from typing import Any
 
 import httpx
 import trio
+from appliance.relay.recording import Recording
 from starlette.applications import Starlette
 
 from appliance.broker import Broker
 from appliance.domain.permissions import TECHNICIAN, Permission
 from appliance.identity import Entered, Identity, Link, Passwords, Throttle
-from appliance.relay.recording import Recording
 from appliance.store import Audit, Settings, Store
 from appliance.web.app import Site, build_app
 from appliance.web.portal.downloads import Downloads
@@ -106,7 +106,7 @@ class WebSite:
         return Browser(self.app, address)
 
     async def set_up(self) -> None:
-        """As the set-up page would, with an admin "erika", a technician "anna" and a user "paul" without permissions."""
+        """As the set-up page would: the admin erika, the technician anna, and paul, who has no permissions."""
         entered = await self.site.identity.set_up(
             "erika", "Erika Admin", PASSWORD, site_name="Nordwind IT", host_names=("localhost",), language="en"
         )
