@@ -10,6 +10,7 @@ banner.py     the strip on top of everything while anything is shared
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import tkinter
 
@@ -45,7 +46,23 @@ def run_window(sock: socket.socket, words: Words, *, dark: bool) -> None:
         poll()
     else:
         root.createfilehandler(sock, tkinter.READABLE, hear)
+        _leave_on_signals(root, window)
     try:
         root.mainloop()
     finally:
         sock.close()
+
+
+def _leave_on_signals(root: tkinter.Tk, window: MainWindow) -> None:
+    """Being asked to go (log-out, Ctrl-C, a closed terminal) ends the session as End now does, and the window with it.
+
+    Tk's loop does not return to Python for a signal; a byte on a socket that it watches makes it.
+    """
+    woken, waker = socket.socketpair()
+    woken.setblocking(False)
+    waker.setblocking(False)
+    signal.set_wakeup_fd(waker.fileno())
+    root.createfilehandler(woken, tkinter.READABLE, lambda *_event: woken.recv(64))
+    root.bind("<Destroy>", lambda event: waker.close() if event.widget is root else None, add=True)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: root.after_idle(window.leave))

@@ -117,6 +117,12 @@ class MainWindow:
         if not self._over:
             self._ended(Ended(text=Text(id="client.ended.bug"), failed=True))
 
+    def leave(self) -> None:
+        """End the session if there is one, and go at once."""
+        if not self._over:
+            self._end.tell(End())
+        self._root.destroy()
+
     # -- from the customer --------------------------------------------------------------------------------------
 
     def _close(self) -> None:
