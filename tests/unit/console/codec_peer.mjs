@@ -1,6 +1,6 @@
 // Runs a script of steps (JSON on stdin) against the browser's codec and prints what came of each.
 import { readFileSync } from "node:fs";
-import { Connection, FrameReader, ProtocolError, pack } from "../../../appliance/web/console/static/console/codec.js";
+import { Connection, FrameReader, ProtocolError, pack } from "../../../appliance/web/console/static/codec.js";
 
 const bytes = (hex) => Uint8Array.from(Buffer.from(hex, "hex"));
 const hex = (array) => Buffer.from(array).toString("hex");
