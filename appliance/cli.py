@@ -130,11 +130,12 @@ def recording() -> None:
 
 @recording.command("verify")
 @click.argument("file", type=click.Path(path_type=Path))
-def recording_verify(file: Path) -> None:
+@click.option("--data", metavar="FOLDER", help="The data folder of the appliance that made it; ./data.")
+def recording_verify(file: Path, data: str | None) -> None:
     """Check that FILE is complete and unchanged."""
-    from appliance.serve import verify_recording
+    from appliance.maintenance import verify_recording
 
-    click.echo(verify_recording(file, terminal_words()))
+    click.echo(verify_recording(file, _settings(data).data, terminal_words()))
 
 
 @cli.group()

@@ -15,6 +15,9 @@ import trio
 
 from appliance.cli import ExitCode, Failure
 from appliance.identity.reset import reset_user as reset_in_store
+from appliance.relay.recording import public_key
+from appliance.relay.recording_format import FormatError
+from appliance.relay.recording_read import verify
 from appliance.store import Audit, Settings, Store, StoreError
 from appliance.wire.messages import Refusal
 from appliance.words import Words
@@ -76,6 +79,24 @@ def verify_audit(folder: Path, words: Words) -> str:
     if not check.whole:
         raise Failure(ExitCode.NOT_GENUINE, "cli.audit.changed", reason=words(check.problem, **check.problem_args))
     return words("cli.audit.genuine", count=check.count)
+
+
+def verify_recording(file: Path, folder: Path, words: Words) -> str:
+    """What checking a recording found, in words. Raises Failure when it is not as it was recorded.
+
+    With the data folder of the appliance that made it, also whether it was that one.
+    """
+    if not file.is_file():
+        raise Failure(ExitCode.NOT_FOUND, "cli.recording.not_found", file=str(file))
+    recordings = folder / "recordings"
+    try:
+        found = verify(file, public_key(recordings) if recordings.is_dir() else None)
+    except FormatError:
+        raise Failure(ExitCode.NOT_GENUINE, "recording.unreadable") from None
+    args = {"seconds": round(found.seconds, 1), "segments": found.segments, "offset": found.offset}
+    if not found.ok:
+        raise Failure(ExitCode.NOT_GENUINE, f"recording.verify.{found.status}", **args)
+    return words(f"recording.verify.{found.status}", **args)
 
 
 def backup_database(folder: Path, file: Path, words: Words) -> str:
