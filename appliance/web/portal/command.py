@@ -2,7 +2,8 @@
 
 Everything stands inside one pair of single quotes given to `sh`, so that it means the same in bash, zsh, fish and csh.
 What is put in comes from alphabets in which nothing means anything to a shell; a value outside its alphabet is an
-error, never quoted.
+error, never quoted. Whether this computer can run the program (processor, glibc) is said by the program's own first
+lines, which are a shell script, too.
 """
 
 from __future__ import annotations
@@ -24,8 +25,6 @@ _TEXT = re.compile(r"[\w .,:;()/–-]{1,200}")  # no quotes, $, `, \, !, % or ne
 
 _TEMPLATE = (
     "sh -c 'cd; "
-    'v=$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d" " -f2); '
-    'if [ "$(printf "%s\\n" {glibc} "$v" | sort -V | head -n1)" != {glibc} ]; then echo "{too_old}"; exit 1; fi; '
     'if command -v curl >/dev/null; then curl -f#{insecure_curl} -o {file} "{url}"; '
     'else wget -q --show-progress{insecure_wget} -O {file} "{url}"; fi && '
     'echo "{sha256}  {file}" | sha256sum -c && chmod +x {file} || {{ echo "{failed}"; exit 1; }}; '
@@ -39,7 +38,6 @@ def linux_command(package: Package, origin: str, web_pin: bytes | None, w: Words
 
     Raises ValueError when a value is outside its alphabet.
     """
-    manifest = package.client.manifest
     insecure_curl = insecure_wget = ""
     if web_pin is not None:
         # The system's authorities do not know our own certificate; its very key is demanded instead.
@@ -47,8 +45,6 @@ def linux_command(package: Package, origin: str, web_pin: bytes | None, w: Words
         insecure_curl = f"k --pinnedpubkey {pin}"
         insecure_wget = f" --no-check-certificate --pinnedpubkey={pin}"
     return _TEMPLATE.format(
-        glibc=manifest.glibc,
-        too_old=_checked(_TEXT, w("portal.command.too_old", glibc=manifest.glibc)),
         failed=_checked(_TEXT, w("portal.command.failed")),
         insecure_curl=insecure_curl,
         insecure_wget=insecure_wget,

@@ -101,7 +101,7 @@ async def show_start(request: Request) -> Response:
     prepare(request)
     site, w = site_of(request), request.state.words
     system = _system(request)
-    command = unavailable = ""
+    command = unavailable = glibc = ""
     size = 0
     if _is_startable(start):
         try:
@@ -115,6 +115,7 @@ async def show_start(request: Request) -> Response:
             if package is not None:
                 command = linux_command(package, _origin(request), site.web_pin(), w)
                 size = package.size
+                glibc = client.manifest.glibc
     progress = await site.broker.start_state(start.id)
     if progress is None:
         return redirect("/", notice="portal.notice.no_start")
@@ -129,6 +130,7 @@ async def show_start(request: Request) -> Response:
         on_other_system=system is not System.LINUX_X86_64,
         system=system,
         megabytes=round(size / 1e6),
+        glibc=glibc,
         until=format_time(datetime.fromtimestamp(start.expires_at, zone), "short", locale=request.state.language),
     )
     response.headers["accept-ch"] = CLIENT_HINTS
