@@ -74,7 +74,25 @@ class _Line:
         self.seq, self.at, self.actor, self.address = row.seq, row.at, row.actor, row.address
         self.title = title_of(row.kind, w)
         self.subject = row.subject if row.subject != row.actor else ""
-        self.details = {key: value for key, value in row.details.items() if value not in ("", None)}
+        self.details = {
+            _key_in_words(key, w): _value_in_words(key, value, w)
+            for key, value in row.details.items()
+            if value not in ("", None)
+        }
+
+
+def _key_in_words(key: str, w: Words) -> str:
+    message_id = f"admin.audit.detail.{key}"
+    return w(message_id) if message_id in w else key
+
+
+def _value_in_words(key: str, value: object, w: Words) -> str:
+    if isinstance(value, bool):
+        return w("admin.audit.yes" if value else "admin.audit.no")
+    if key in ("permissions", "given", "taken"):
+        ids = [(name, f"identity.permission.{name}") for name in str(value).split()]
+        return ", ".join(w(message_id) if message_id in w else name for name, message_id in ids)
+    return str(value)
 
 
 async def export(request: Request) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from appliance.store import sessions
 from appliance.web.portal.downloads import Manifest, Unavailable
 from appliance.web.portal.systems import System
 from appliance.web.shared.pages import render
@@ -26,7 +27,7 @@ async def show(request: Request) -> Response:
         origin=site.origin,
         user_count=len(people),
         locked_count=sum(state == "locked" for state in states.values()),
-        session_count=0,
+        session_count=len(await site.store.read(sessions.running)),
         last_check=last_check(request),
         settings=site.settings.current,
         first_steps=len(people) == 1,

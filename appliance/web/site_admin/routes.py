@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.web.shared.routing import Access, page
-from appliance.web.site_admin import account, audit_log, overview, settings, signing_in, teams, users
+from appliance.web.site_admin import account, audit_log, overview, sessions, settings, signing_in, teams, users
 
 _ADMIN = Access.SITE_ADMIN
 
@@ -44,6 +44,7 @@ ROUTES = [
     page("/login/teams/{team_id}", teams.save, methods=("POST",), access=_ADMIN),
     page("/login/teams/{team_id}/delete", teams.show_delete, access=_ADMIN),
     page("/login/teams/{team_id}/delete", teams.delete, methods=("POST",), access=_ADMIN),
+    page("/login/sessions", sessions.show, access=_ADMIN),
     page("/login/settings", settings.show, access=_ADMIN),
     page("/login/settings", settings.save, methods=("POST",), access=_ADMIN),
     page("/login/audit", audit_log.show, access=_ADMIN),

@@ -24,13 +24,16 @@ async def show_all(request: Request) -> Response:
 async def _list_page(request: Request, form: Form) -> Response:
     site = site_of(request)
     accounts = site.identity.accounts
+    teams, people = await accounts.teams(), await accounts.users()
     return render(
         request,
         "site_admin/teams.html",
         status=200 if form.ok else 422,
         form=form,
-        teams=await accounts.teams(),
-        names={user.id: user.display_name for user in await accounts.users()},
+        teams=teams,
+        members_of={
+            team.id: ", ".join(user.display_name for user in people if user.id in team.members) for team in teams
+        },
         settings=site.settings.current,
     )
 

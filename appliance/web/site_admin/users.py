@@ -64,13 +64,14 @@ async def show_all(request: Request) -> Response:
     everybody = await accounts.users()
     query = request.query_params.get("q", "")[:80].strip()
     wanted = name_key(query)
+    teams = await accounts.teams()
     return render(
         request,
         "site_admin/users.html",
         query=query,
         people=[user for user in everybody if wanted in name_key(user.name) or wanted in name_key(user.display_name)],
         states=states_of(site_of(request), everybody, await accounts.invited()),
-        team_names={team.id: team.name for team in await accounts.teams()},
+        teams_of={user.id: ", ".join(team.name for team in teams if user.id in team.members) for user in everybody},
     )
 
 

@@ -43,6 +43,9 @@ if (zone && zone.value === "UTC") {
 const summary = document.querySelector("[data-focus]");
 summary?.focus();
 
+// The current tab of a row that is wider than the phone.
+document.querySelector(".rail [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always" });
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const STEPS = [
