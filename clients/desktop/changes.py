@@ -86,6 +86,8 @@ class Picture:
         if patch.h < MIN_SCROLL_ROWS or patch.w < MIN_SCROLL_WIDTH:
             return None
         compare = _Comparison(self, patch)
+        if sum(bottom - top for top, bottom in compare.row_runs(0, patch.h, 0, patch.w)) < MIN_SCROLL_ROWS:
+            return None
         for left in (0, patch.w // 4, patch.w // 2):
             found = self._scrolled_strip(patch, compare, left, min(STRIP, patch.w - left))
             if found is not None:

@@ -83,7 +83,7 @@ class Motion:
         """Regions that were sent lossy and are still now; they are lossless from now on."""
         if now < self.refine_at:
             return []
-        still = sorted(tile for tile, last in self._lossy.items() if now - last >= STILL)
+        still = sorted(tile for tile, last in self._lossy.items() if now >= last + STILL)
         for tile in still:
             del self._lossy[tile]
         rects = [Rect(x * TILE, y * TILE, TILE, TILE).clip(self._bounds) for y, x in still]

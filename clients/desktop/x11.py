@@ -32,23 +32,24 @@ class X11Desktop:
         import mss
         from Xlib import display, error
 
+        self._name = display_name
+        self._mss_module = mss
+        self._mss: Any = None
+        # First, since it fails cleanly where there is no display: python-xlib leaves sockets behind.
+        self._layout = self._read_layout()
         try:
             self._events = display.Display(display_name)
             self._work = display.Display(display_name)
         except (error.DisplayError, OSError, ValueError) as problem:
             raise DesktopUnavailable("screen.no_display") from problem
-        self._name = display_name
         self._root = self._events.screen().root
         self._work_root = self._work.screen().root
         self._gone: tuple[type[BaseException], ...] = (error.ConnectionClosedError, OSError)
-        self._mss_module = mss
-        self._mss: Any = None
         self._layout_changed = False
         self._cursor_changed = True
         self._pointer = (-1, -1)
         self._pointer_moved = 0.0
         self._select()
-        self._layout = self._read_layout()
 
     @classmethod
     def open(cls, display_name: str | None = None) -> X11Desktop:
@@ -205,7 +206,8 @@ class X11Desktop:
             self._mss = self._mss_module.MSS(display=self._name)
             places = self._mss.monitors
         except ScreenShotError as problem:
-            raise DesktopUnavailable("screen.capture_failed") from problem
+            reached = not str(problem).startswith("Cannot connect")
+            raise DesktopUnavailable("screen.capture_failed" if reached else "screen.no_display") from problem
         desktop = places[0]
         width, height = desktop["width"], desktop["height"]
         if not fits(width, height):

@@ -1,0 +1,240 @@
+"""A real desktop in Xvfb (and Xorg with two monitors), seen by the reference decoder."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import trio
+
+from appliance.wire.frames import Flag
+from appliance.wire.screen import Painted, pack_painted
+from appliance.wire.screen_decoder import ScreenDecoder
+from clients.desktop.pacing import MAX_UNPAINTED
+from clients.desktop.protocol import DesktopUnavailable
+from clients.desktop.sharing import ScreenShare
+from clients.desktop.x11 import X11Desktop
+from tests.support.desktop import VirtualDesktop, eventually, terminal, virtual_desktop
+from tests.support.processes import running
+
+
+class Viewer:
+    """Decodes what is shared and acknowledges it."""
+
+    def __init__(self, desktop: X11Desktop) -> None:
+        self.decoder = ScreenDecoder()
+        self.share = ScreenShare(desktop, self.take)
+        self.bytes = 0
+        self.messages = 0
+        self.acknowledges = True
+
+    async def take(self, payload: bytes, flags: Flag) -> None:
+        self.bytes += len(payload)
+        self.messages += 1
+        header = self.decoder.feed(payload)
+        if self.acknowledges:
+            self.share.received(pack_painted(Painted(header.seq, 0.001)))
+
+    async def until(self, look: Callable[[], bool], seconds: float = 10.0) -> None:
+        with trio.fail_after(seconds):
+            # What is waited for is another program's doing.
+            while not look():  # noqa: ASYNC110
+                await trio.sleep(0.02)
+
+
+@asynccontextmanager
+async def viewing(display: str) -> AsyncIterator[tuple[X11Desktop, Viewer]]:
+    desktop = X11Desktop.open(display)
+    viewer = Viewer(desktop)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(viewer.share.run)
+            await viewer.until(lambda: viewer.messages > 0)
+            yield desktop, viewer
+            nursery.cancel_scope.cancel()
+    finally:
+        desktop.close()
+
+
+def picture(display: str) -> bytes:
+    """The desktop as another program sees it."""
+    other = X11Desktop.open(display)
+    try:
+        return bytes(other.capture(whole=True).patches[0].pixels)
+    finally:
+        other.close()
+
+
+async def same(display: str, viewer: Viewer) -> bool:
+    await viewer.until(lambda: viewer.decoder.picture == picture(display))
+    return True
+
+
+@pytest.fixture
+def desktop() -> Iterator[VirtualDesktop]:
+    with virtual_desktop("1024x768") as display:
+        yield display
+
+
+async def test_moving_typing_and_scrolling_arrive_exactly(desktop: VirtualDesktop) -> None:
+    with terminal(desktop, "sh", geometry="80x30+30+30"):
+        async with viewing(desktop.display) as (_desktop, viewer):
+            window = desktop.window("terminal")
+            chooser = random.Random(4)
+
+            def work(*argv: str) -> None:
+                desktop.run("xdotool", *argv)
+
+            await trio.to_thread.run_sync(work, "type", "--delay", "5", "seq 1 200; ls -la /usr/bin | head -80\n")
+            assert await same(desktop.display, viewer)
+            for _ in range(12):
+                place = [str(chooser.randrange(0, 400)), str(chooser.randrange(0, 300))]
+                await trio.to_thread.run_sync(work, "windowmove", window, *place)
+                size = [str(chooser.randrange(200, 900)), str(chooser.randrange(150, 600))]
+                await trio.to_thread.run_sync(work, "windowsize", window, *size)
+                await trio.to_thread.run_sync(work, "type", "--delay", "2", f"echo {place}\n")
+            assert await same(desktop.display, viewer)
+
+
+async def test_a_still_desktop_sends_nothing(desktop: VirtualDesktop) -> None:
+    async with viewing(desktop.display) as (_desktop, viewer):
+        assert await same(desktop.display, viewer)
+        before = viewer.messages
+        await trio.sleep(1.0)
+        assert viewer.messages == before
+
+
+async def test_a_viewer_that_paints_nothing_gets_no_more_until_it_has(desktop: VirtualDesktop) -> None:
+    with terminal(desktop, "sh", "-c", "while :; do i=$((i+1)); seq $i $((i+50)); sleep 0.02; done"):
+        async with viewing(desktop.display) as (_desktop, viewer):
+            viewer.acknowledges = False
+            enough = viewer.messages + MAX_UNPAINTED
+            await viewer.until(lambda: viewer.messages >= enough)
+            before = viewer.messages
+            await trio.sleep(0.5)
+            assert viewer.messages == before
+            viewer.acknowledges = True
+            viewer.share.restart()
+            await viewer.until(lambda: viewer.messages > before + 5)
+
+
+async def test_the_cursors_shape_and_place_are_told_apart_from_the_picture(desktop: VirtualDesktop) -> None:
+    with terminal(desktop, "sh"):
+        async with viewing(desktop.display) as (_desktop, viewer):
+            await trio.to_thread.run_sync(lambda: desktop.run("xdotool", "mousemove", "5", "5"))
+            await viewer.until(lambda: viewer.decoder.pointer is not None and viewer.decoder.pointer.x == 5)
+            arrow = viewer.decoder.cursor
+            await trio.to_thread.run_sync(lambda: desktop.run("xdotool", "mousemove", "300", "200"))
+            await viewer.until(lambda: viewer.decoder.cursor != arrow)
+            assert viewer.decoder.cursor is not None
+            assert viewer.decoder.cursor.w > 0
+            assert await same(desktop.display, viewer)
+
+
+async def test_a_display_that_goes_away_is_said_so() -> None:
+    with virtual_desktop("320x200", window_manager=False) as display:
+        shared = X11Desktop.open(display.display)
+
+    async def follow() -> None:
+        while True:
+            await shared.wait_change()
+            shared.capture(whole=True)
+
+    with trio.fail_after(5), pytest.raises(DesktopUnavailable) as caught:
+        await follow()
+    assert caught.value.code == "screen.display_gone"
+    with suppress(DesktopUnavailable):
+        shared.close()
+
+
+def test_no_display_is_said_so() -> None:
+    with pytest.raises(DesktopUnavailable) as caught:
+        X11Desktop.open(":9999")
+    assert caught.value.code == "screen.no_display"
+
+
+def test_a_black_screen_is_told_from_a_picture() -> None:
+    with virtual_desktop("640x480", window_manager=False) as desktop:
+        black_until_a_window_opens(desktop)
+
+
+def black_until_a_window_opens(desktop: VirtualDesktop) -> None:
+    shared = X11Desktop.open(desktop.display)
+    try:
+        assert not shared.is_xwayland
+        assert shared.is_black()
+        with terminal(desktop, "sh"):
+            assert not shared.is_black()
+    finally:
+        shared.close()
+
+
+# -- two monitors -----------------------------------------------------------------------------------------------
+
+_XORG = """
+Section "Device"
+    Identifier "dummy"
+    Driver "dummy"
+    VideoRam 65536
+EndSection
+Section "Monitor"
+    Identifier "monitor"
+    HorizSync 5.0-1000.0
+    VertRefresh 5.0-200.0
+EndSection
+Section "Screen"
+    Identifier "screen"
+    Device "dummy"
+    Monitor "monitor"
+    DefaultDepth 24
+    SubSection "Display"
+        Depth 24
+        Virtual 3840 1200
+    EndSubSection
+EndSection
+Section "ServerFlags"
+    Option "AutoAddDevices" "false"
+EndSection
+"""
+
+
+@contextmanager
+def two_monitors(folder: Path) -> Iterator[VirtualDesktop]:
+    """Xorg with its dummy driver: 1280x1024 and 1280x1024 side by side."""
+    xorg = "/usr/lib/xorg/Xorg"
+    if not os.path.exists(xorg) or not os.path.exists("/usr/lib/xorg/modules/drivers/dummy_drv.so"):
+        pytest.skip("Xorg or its dummy driver is not installed")
+    if os.geteuid() != 0:
+        pytest.skip("Xorg with its dummy driver wants to be root")
+    (folder / "xorg.conf").write_text(_XORG)
+    number = next(n for n in range(170, 400) if not os.path.exists(f"/tmp/.X11-unix/X{n}"))
+    argv = [xorg, f":{number}", "-config", str(folder / "xorg.conf"), "-logfile", str(folder / "log"), "-noreset"]
+    with running([*argv, "-nolisten", "tcp", "-novtswitch", "-sharevts"], env={}):
+        desktop = VirtualDesktop(f":{number}")
+        try:
+            eventually(lambda: "dimensions" in desktop.run("xdpyinfo"))
+        except AssertionError:
+            pytest.skip(f"Xorg does not start here: {(folder / 'log').read_text()[-300:]}")
+        clock = ["109.00", "1280", "1368", "1496", "1712", "1024", "1027", "1034", "1063", "-hsync", "+vsync"]
+        desktop.run("xrandr", "--newmode", "1280x1024b", *clock)
+        for output in ("DUMMY0", "DUMMY1"):
+            desktop.run("xrandr", "--addmode", output, "1280x1024b")
+        desktop.run("xrandr", "--fb", "1280x1024", "--output", "DUMMY0", "--mode", "1280x1024b", "--pos", "0x0")
+        yield desktop
+
+
+async def test_two_monitors_are_seen_with_their_names_and_a_second_one_begins_a_new_picture(tmp_path: Path) -> None:
+    with two_monitors(tmp_path) as desktop:
+        async with viewing(desktop.display) as (_desktop, viewer):
+            assert [monitor.name for monitor in viewer.decoder.geometry.monitors] == ["DUMMY0"]
+            second = ["--output", "DUMMY1", "--mode", "1280x1024b", "--pos", "1280x0"]
+            await trio.to_thread.run_sync(lambda: desktop.run("xrandr", "--fb", "2560x1024", *second))
+            await viewer.until(lambda: viewer.decoder.geometry.width == 2560)
+            places = [(m.name, m.x, m.y, m.width, m.height) for m in viewer.decoder.geometry.monitors]
+            assert sorted(places) == [("DUMMY0", 0, 0, 1280, 1024), ("DUMMY1", 1280, 0, 1280, 1024)]
+            with terminal(desktop, "sh", geometry="40x10+1400+100"):
+                assert await same(desktop.display, viewer)
