@@ -142,9 +142,10 @@ class Identity:
             await self._failed(kept.user.name if kept else "", address)
             return Refusal(reason="identity.sign_in.wrong")
         self._throttle.succeeded(Credential.SIGN_IN, account, address)
-        if kept.password_hash and self._passwords.outdated(kept.password_hash):
-            await self._rehash(kept, password)
-        return await self._with_second_factor(kept.user, code, address, browser, kept.password_hash)
+        password_hash = kept.password_hash
+        if password_hash and self._passwords.outdated(password_hash):
+            password_hash = await self._rehash(kept, password)
+        return await self._with_second_factor(kept.user, code, address, browser, password_hash)
 
     async def sign_in_with_code(
         self, ticket: str, code: str, address: str = "", browser: str = ""
@@ -292,7 +293,7 @@ class Identity:
         user = users.by_id(db, user_id) if user_id else None
         return user if user and not user.disabled else None
 
-    async def _rehash(self, kept: Secrets, password: str) -> None:
+    async def _rehash(self, kept: Secrets, password: str) -> str:
         fresh = await self._passwords.hash(password)
 
         def write(db: Database) -> None:
@@ -301,6 +302,7 @@ class Identity:
                 users.set_password(db, kept.user.id, fresh)
 
         await self._store.write(write)
+        return fresh
 
     async def _failed(self, name: str, address: str) -> None:
         await self._audit.record("identity.sign_in_failed", subject=name, address=address)
