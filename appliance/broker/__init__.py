@@ -11,7 +11,7 @@ class Broker(store, settings, audit, throttle, recorder_factory, ca_fingerprints
     await run(task_status)                                  restores sessions, then watches all clocks
     await redeem_key(text, portal_cookie, address) -> Start | Refusal
     await start_of(portal_cookie) -> Start | None           the newest that is not over
-    await mint_token(start) -> str | Refusal                for one download; the start becomes DOWNLOADED
+    await mint_token(start) -> str | Refusal                for one copy of the client
     await start_state(start_id) -> StartProgress | None
     await wait_change(start_id, seen) -> StartProgress | None      waits until `version` is not `seen`
     await report_unsupported(start_id, system)              shown to the technician
@@ -19,6 +19,7 @@ class Broker(store, settings, audit, throttle, recorder_factory, ca_fingerprints
     on_signed_out(user_id, session_id)                      for Identity.on_signed_out; cuts these consoles
 """
 
+from appliance.broker.broker import Broker
 from appliance.broker.starts import Start, StartProgress
 
-__all__ = ["Start", "StartProgress"]
+__all__ = ["Broker", "Start", "StartProgress"]

@@ -15,13 +15,14 @@ Calls (`Call.name`: parameters → result), see `broker.calls`; a refusal names 
     key.revoke          KeyRef → null               control.give_back   SessionRef → null
     session.accept      SessionRef → null           notes.save          NotesSave → null
     session.observe     SessionRef → null           recordings.list     RecordingsList → PastSessions
-    session.leave       SessionRef → null           client.state        null → list of Update values, as at the start
+    session.leave       SessionRef → null           client.state        null → null; then all topics come again
     session.end         SessionEnd → null
     session.request     SessionRequest → Asked
     sessions.list       null → list[OpenSession], what may be observed
 
 Binary channels are opened by the console, OPEN {name, session}, one of each a session and socket; a refusal
-(DENY or CLOSE) carries a Refusal:
+(DENY or CLOSE) carries a Refusal. All but chat close when the customer's connection is lost, and are opened again once
+the session is active:
 
     screen      as soon as the session is active. Not shared yet: the customer is asked, and the answer to OPEN comes
                 when they have answered. The picture begins at a restart point.

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import trio
+
 from appliance.relay.link import Assembler, Link, Port
 from appliance.store import StoreError
 from appliance.store import chat as stored
@@ -24,13 +26,15 @@ from appliance.wire.messages import (
     ChatToMember,
     ChatTyping,
     Notice,
+    Refusal,
     decode,
     encode,
 )
 
-PAGE = 100
-MAX_QUEUED = 256 * 1024
+PAGE = 20
+MAX_QUEUED = 1024 * 1024
 """Bytes waiting for one member at which its channel is closed; it comes back and says what it has."""
+LITTLE = 32 * 1024
 
 CUSTOMER = "customer"
 """The customer's id as sender."""
@@ -47,7 +51,17 @@ class _Seat:
         self.after = after
         self.writes = writes
         self.assembler = Assembler(ChannelName.CHAT)
-        self.catching_up = True
+        self.pending: list[ChatMessage] | None = []  # None: it has all, and gets each as it comes
+        self.room = trio.Event()
+        port.on_sent = self._sent
+
+    async def drained(self) -> None:
+        while self.port.queued > LITTLE:
+            self.room = trio.Event()
+            await self.room.wait()
+
+    def _sent(self) -> None:
+        self.room.set()
 
     def give(self, message: ChatToMember) -> None:
         if self.port.queued > MAX_QUEUED:
@@ -131,7 +145,9 @@ class ChatRoom:
         if is_new:
             self._written(kept)
             for other in list(self._seats.values()):
-                if other is not seat and not other.catching_up:
+                if other.pending is not None:
+                    other.pending.append(kept)
+                elif other is not seat:
                     other.give(kept)
         if seat.port in self._seats:
             seat.give(ChatStored(id=kept.id, seq=kept.seq))
@@ -141,14 +157,19 @@ class ChatRoom:
             try:
                 page = await self._store.read(lambda db: stored.after(db, self._session, seat.after, PAGE))
             except StoreError as error:
-                seat.link.tell(Notice(id="session.chat.not_stored", args={"reason": error.code}))
+                seat.port.close(Refusal(reason=error.code, args=error.message_args, retry=True))
+                self.detach(seat.port)
                 return
             for message in page:
                 seat.give(message)
                 seat.after = message.seq
+            await seat.drained()
             if len(page) < PAGE:
                 break
-        seat.catching_up = False
+        pending, seat.pending = seat.pending or [], None
+        for message in pending:
+            if message.seq > seat.after:
+                seat.give(message)
 
     def _tell_others(self, seat: _Seat, message: ChatToMember) -> None:
         for other in list(self._seats.values()):

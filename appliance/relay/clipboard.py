@@ -40,6 +40,7 @@ class ClipboardRelay:
     """Between the client's channel and the channels of the technicians who may."""
 
     def __init__(self, client: Port) -> None:
+        self.client = client
         self._client = _End(client)
         self._others: dict[Port, _End] = {}
         client.on_data = self._from_client

@@ -32,7 +32,7 @@ from appliance.wire.connection import (
     Ponged,
     Side,
 )
-from appliance.wire.frames import Flag, ProtocolError
+from appliance.wire.frames import Flag, FrameType, ProtocolError
 from appliance.wire.messages import Message, Open, Refusal, encode
 from appliance.wire.stream import WireStream
 
@@ -132,6 +132,7 @@ class Link:
         self._fewer = trio.Event()
         self._wake = trio.Event()
         self._closing = False
+        self._nursery: trio.Nursery | None = None
         self._scope = trio.CancelScope()
 
     # -- for the handler ----------------------------------------------------------------------------------------
@@ -148,8 +149,17 @@ class Link:
             self.wake()
 
     def later(self, job: Callable[[], Awaitable[None]]) -> None:
-        """Do `job` when those queued before are done."""
-        self._work.append(job)
+        """Do `job` when those queued before are done. Once the link is over, it is dropped."""
+        if self.end is None and self._nursery is not None:
+            self._work.append(job)
+            if not self._working:
+                self._working = True
+                self._nursery.start_soon(self._do_work)
+
+    def soon(self, job: Callable[[], Awaitable[None]]) -> None:
+        """Do `job` beside the others."""
+        if self.end is None and self._nursery is not None:
+            self._nursery.start_soon(job)
 
     def open(self, request: Open) -> Port:
         """Ask the peer for a channel."""
@@ -174,6 +184,16 @@ class Link:
         """Send what is queued of the connection itself, then close."""
         self._closing = True
         self._scope.deadline = min(self._scope.deadline, trio.current_time() + CLOSING_SECONDS)
+        self.wake()
+
+    def within(self, seconds: float) -> None:
+        """Cut the connection unless `within` is called again before that time is over (math.inf: never)."""
+        self._scope.deadline = trio.current_time() + seconds
+
+    def say(self, kind: FrameType, message: Message) -> None:
+        """Queue GREETING, WELCOME or REFUSED."""
+        with self.guarded():
+            self.connection.handshake(kind, encode(message))
         self.wake()
 
     def cut(self) -> None:
@@ -202,10 +222,12 @@ class Link:
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
+                    self._nursery = nursery
                     nursery.start_soon(self._send)
-                    await self._read(handler, nursery)
+                    await self._read(handler)
         finally:
             self.end = self.end or LinkEnd.CLOSED
+            self._nursery = None
             for port in list(self.ports.values()):
                 self.forget(port)
                 if port.on_closed is not None:
@@ -219,7 +241,7 @@ class Link:
             self.end = end
         self._scope.cancel()
 
-    async def _read(self, handler: Handler, nursery: trio.Nursery) -> None:
+    async def _read(self, handler: Handler) -> None:
         heard = trio.current_time()
         next_ping = heard + PING_INTERVAL
         while True:
@@ -243,9 +265,6 @@ class Link:
                 return self._over(LinkEnd.BROKEN)
             if self.connection.wants_to_send:
                 self.wake()
-            if self._work and not self._working:
-                self._working = True
-                nursery.start_soon(self._do_work)
             if not more:
                 return self._over(LinkEnd.ENDED)
             while len(self._work) >= MAX_LATER:
@@ -306,6 +325,7 @@ class Link:
             self._over(LinkEnd.PROTOCOL)
         finally:
             self._working = False
+            self._fewer.set()
 
     async def _send(self) -> None:
         while True:

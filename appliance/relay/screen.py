@@ -55,7 +55,7 @@ class ScreenFan:
         later: Callable[[float, Callable[[], None]], None],
         tap: Tap | None = None,
     ) -> None:
-        self._source = source
+        self.source = source
         self._ask_restart = ask_restart
         self._later = later
         self._tap = tap
@@ -190,7 +190,7 @@ class ScreenFan:
 
     def _acknowledged(self, viewer: Port, payload: memoryview | bytes, flags: Flag) -> None:
         if viewer is self._pacer:
-            self._source.send(bytes(payload), flags)
+            self.source.send(bytes(payload), flags)
         viewer.consumed(len(payload))
 
     # -- the clock ----------------------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ def by_id(db: Database, session_id: str) -> StoredSession | None:
 def past(db: Database, *, user_id: str | None, before: float | None, limit: int) -> list[StoredSession]:
     """Sessions that are over, newest first, begun before `before`; with `user_id` only those that they were in."""
     rows = db.execute(
-        _SELECT + " WHERE ended_at IS NOT NULL AND (:before IS NULL OR began_at < :before) AND (:user IS NULL OR id IN"
+        f"{_SELECT} WHERE ended_at IS NOT NULL AND (:before IS NULL OR began_at < :before) AND (:user IS NULL OR id IN"  # noqa: S608
         " (SELECT session_id FROM session_members WHERE user_id = :user)) ORDER BY began_at DESC LIMIT :limit",
         {"user": user_id, "before": before, "limit": limit},
     ).fetchall()
