@@ -140,6 +140,7 @@ export class RecordingPlayer {
     this.replay = 0;
     this.timer = 0;
     this.clock = 0;
+    this.fetching = false;
   }
 
   /** Fetch the index and show the beginning. @returns {Promise<RecordingIndex>} */
@@ -204,6 +205,8 @@ export class RecordingPlayer {
         if (batch.length >= BATCH || over) {
           await this.paintAll(batch);
           if (turn !== this.turn) return;
+          // The worker works in order: whatever waited before is painted too.
+          this.waiting = 0;
           batch = [];
         }
         if (over) break;
@@ -263,8 +266,6 @@ export class RecordingPlayer {
     }
   }
 
-  fetching = false;
-
   /** @param {Uint8Array[]} batch @returns {Promise<void>} when the worker has painted them */
   paintAll(batch) {
     const id = (this.replay += 1);
@@ -304,6 +305,8 @@ export class RecordingPlayer {
     if (error instanceof DOMException && error.name === "AbortError") return;
     this.playing = false;
     this.stream = null;
+    for (const done of this.replays.values()) done();
+    this.replays.clear();
     this.listener.failed(error);
   }
 }

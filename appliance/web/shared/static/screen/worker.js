@@ -140,6 +140,7 @@ function joined(parts, size) {
 async function replay(messages, id) {
   if (decoder === null) throw new Error("not initialised");
   for (const message of messages) await decoder.feed(message);
+  broken = false;
   post({ type: "replayed", id });
 }
 
