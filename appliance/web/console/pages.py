@@ -7,7 +7,8 @@ import json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from appliance.web.shared.pages import prepare, render
+from appliance.web.shared.language import prepare
+from appliance.web.shared.pages import render
 from appliance.web.shared.site import site_of
 from appliance.web.shared.static_files import static_files
 

@@ -7,7 +7,7 @@ text or a message longer than a browser of ours ever does is cut.
 from __future__ import annotations
 
 import trio
-from starlette.websockets import WebSocket, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from appliance.web.shared.site import site_of
 from appliance.wire.stream import WireStream
@@ -15,6 +15,9 @@ from appliance.wire.stream import WireStream
 MAX_MESSAGE = 64 * 1024
 """Bytes of one message from the browser, which sends one frame in each."""
 GOODBYE_SECONDS = 1.0
+
+_GONE = (OSError, RuntimeError, WebSocketDisconnect, trio.BrokenResourceError)
+"""What sending raises when the browser has left, by whoever notices first."""
 
 
 class WebSocketStream:
@@ -59,7 +62,7 @@ class WebSocketStream:
             raise trio.BrokenResourceError("the browser has left")
         try:
             await self._websocket.send({"type": "websocket.send", "bytes": bytes(data)})
-        except (OSError, RuntimeError) as error:
+        except _GONE as error:
             raise trio.BrokenResourceError("the browser has left") from error
 
     async def aclose(self) -> None:
@@ -72,7 +75,7 @@ class WebSocketStream:
             with trio.move_on_after(GOODBYE_SECONDS):
                 try:
                     await self._websocket.close(code)
-                except (OSError, RuntimeError, trio.BrokenResourceError):
+                except _GONE:
                     return
 
 

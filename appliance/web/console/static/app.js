@@ -5,7 +5,7 @@ import { announce, byId, fill, icon, setText, toast, wireMenu } from "./dom.js";
 import { Past } from "./past.js";
 import { SessionView } from "./session.js";
 import { Shortcuts } from "./shortcuts.js";
-import { Side } from "./side.js";
+import { Side, isLive, keyWarning } from "./side.js";
 import { Start } from "./start.js";
 import { State, customerName } from "./state.js";
 import { Link, Refused } from "./wire.js";
@@ -36,13 +36,15 @@ export class App {
       byId(`presence-${presence}`).addEventListener("change", () => void this.call("presence.set", { presence }));
     }
     byId("link-retry").addEventListener("click", () => this.link.retryNow());
-    document.querySelectorAll("details.menu").forEach((details) => wireMenu(/** @type {HTMLDetailsElement} */ (details)));
+    document.querySelectorAll("details.drop").forEach((details) => wireMenu(/** @type {HTMLDetailsElement} */ (details)));
     setInterval(() => this.#tick(), 250);
   }
 
   #ticks = 0;
   /** Customers that were announced already. @type {Set<string>} */
   #announced = new Set();
+  /** The last warning of each key. @type {Map<string, string>} */
+  #warned = new Map();
 
   /** What the address names: "", "key/ID", "session/ID", "past". */
   get route() {
@@ -120,6 +122,7 @@ export class App {
     if (topic === "session") this.#sessionChanged(id);
     if (topic === "me") this.#drawMe();
     if (topic === "queue") this.#drawQueueAlerts();
+    if (topic === "keys") this.#tellKeyWarnings();
     this.side.draw();
     this.start.draw();
     this.#drawBadge();
@@ -165,6 +168,15 @@ export class App {
       this.alerts.raise("waiting", text, tell(item.reason), "");
     }
     this.#announced = new Set(queue.map((item) => item.session));
+  }
+
+  /** A customer stands in front of a closed door: say so at once. */
+  #tellKeyWarnings() {
+    for (const key of this.state.keys ?? []) {
+      const warning = isLive(key) ? keyWarning(key) : "";
+      if (warning && this.#warned.get(key.id) !== warning) toast(`${key.display}: ${warning}`, "error");
+      this.#warned.set(key.id, warning);
+    }
   }
 
   #drawBadge() {

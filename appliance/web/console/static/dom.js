@@ -82,12 +82,12 @@ export function menu({ icon: name, text, label, class: style = "tool" }, ...cont
     name ? icon(name) : null,
     text ? h("span", null, text) : null,
   );
-  const details = h("details", { class: "menu" }, summary, h("div", { class: "menu-panel" }, ...content));
+  const details = h("details", { class: "drop" }, summary, h("div", { class: "drop-panel" }, ...content));
   wireMenu(details);
   return details;
 }
 
-/** Give a `<details class="menu">` a menu's behaviour. @param {HTMLDetailsElement} details */
+/** Give a `<details class="drop">` a menu's behaviour. @param {HTMLDetailsElement} details */
 export function wireMenu(details) {
   const summary = /** @type {HTMLElement} */ (details.querySelector("summary"));
   details.addEventListener("keydown", (event) => {
@@ -99,7 +99,7 @@ export function wireMenu(details) {
   });
   details.addEventListener("click", (event) => {
     const target = /** @type {Element} */ (event.target);
-    if (target.closest(".menu-panel button:not([data-stays])")) details.open = false;
+    if (target.closest(".drop-panel button:not([data-stays])")) details.open = false;
   });
   document.addEventListener("pointerdown", (event) => {
     if (details.open && !details.contains(/** @type {Node} */ (event.target))) details.open = false;

@@ -54,7 +54,6 @@ export class Side {
     const { app } = this;
     const name = h("span", { class: "row-name" });
     const detail = h("span", { class: "row-detail" });
-    const since = h("span", { class: "row-time number" });
     const accept = button({
       text: w("console.queue.accept"),
       class: "button primary small-button",
@@ -65,16 +64,14 @@ export class Side {
         pressed.disabled = false;
       },
     });
-    const element = h("li", { class: "row" }, h("div", { class: "row-text" }, name, detail), since, accept);
+    const element = h("li", { class: "row" }, h("div", { class: "row-text" }, name, detail), accept);
     return {
       element,
       update: (item) => {
         element.classList.toggle("called", item.called);
         setText(name, customerName(item, w("console.queue.customer")));
-        setText(detail, [item.system, tell(item.reason)].filter(Boolean).join(" · "));
-        detail.title = detail.textContent ?? "";
-        setText(since, duration(app.state.now() - item.since));
-        since.title = absolute(item.since);
+        setText(detail, [duration(app.state.now() - item.since), item.system].filter(Boolean).join(" · "));
+        element.title = `${absolute(item.since)} · ${tell(item.reason)}`;
         accept.setAttribute("aria-label", w("console.queue.accept_named", { name: name.textContent ?? "" }));
       },
     };
@@ -114,23 +111,37 @@ export class Side {
     const { app } = this;
     const detail = h("span", { class: "row-detail" });
     const time = h("span", { class: "row-time number" });
+    const mark = h("span");
     const link = h(
       "a",
       { class: "row", href: `#key/${first.id}` },
-      icon("key"),
+      mark,
       h("span", { class: "row-text" }, h("span", { class: "row-name mono" }, first.display || w("console.key.hidden")), detail),
       time,
     );
     return {
       element: h("li", null, link),
       update: (key) => {
-        setText(detail, w(`console.key.state.${key.state}`));
+        const warning = keyWarning(key);
+        setText(detail, warning || w(`console.key.state.${key.state}`));
+        detail.title = detail.textContent ?? "";
+        if (!mark.firstChild || mark.dataset.warns !== String(Boolean(warning))) {
+          mark.dataset.warns = String(Boolean(warning));
+          fill(mark, icon(warning ? "alert" : "key"));
+          mark.firstElementChild?.classList.toggle("warning", Boolean(warning));
+        }
         setText(time, duration(key.expires_at - app.state.now()));
         if (app.route === `key/${key.id}`) link.setAttribute("aria-current", "page");
         else link.removeAttribute("aria-current");
       },
     };
   }
+}
+
+/** What a technician has to know about a key: no client for the customer's system, a second client refused. @param {Key} key */
+export function keyWarning(key) {
+  if (key.unsupported) return w("console.key.unsupported", { system: key.unsupported });
+  return key.note ? tell(key.note) : "";
 }
 
 /** A session's state in words. @param {Session} session @returns {string} */

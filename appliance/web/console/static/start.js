@@ -1,8 +1,8 @@
 /** The page's middle while no session is chosen: make a session key; and a key's own card, to be read out. */
 
 import { button, byId, fill, h, icon, keyed, setText, toast } from "./dom.js";
-import { isLive } from "./side.js";
-import { absolute, duration, spelled, tell, w } from "./words.js";
+import { isLive, keyWarning } from "./side.js";
+import { absolute, duration, spelled, w } from "./words.js";
 
 /** @typedef {import("./state.js").Key} Key */
 
@@ -79,7 +79,7 @@ export class Start {
     const validity = h("p", { class: "key-validity" });
     const left = h("div", { class: "key-left" });
     const bar = h("div", { class: "key-bar", "aria-hidden": "true" }, left);
-    const steps = h("ol", { class: "steps" });
+    const steps = h("ol", { class: "key-steps" });
     const note = h("div", { class: "notice warn", role: "status" });
     const next = h("div", { class: "row" });
     const revoke = button({
@@ -130,7 +130,7 @@ export class Start {
         steps.dataset.reached = String(reached);
         fill(steps, ...STEPS.slice(0, 4).map((step, index) => stepItem(step, index, reached)));
       }
-      const warning = key.unsupported ? w("console.key.unsupported", { system: key.unsupported }) : key.note ? tell(key.note) : "";
+      const warning = keyWarning(key);
       note.hidden = !warning;
       if (warning && note.textContent !== warning) fill(note, icon("alert"), h("div", null, warning));
       this.#drawNext(next, key);

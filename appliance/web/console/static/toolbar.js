@@ -1,7 +1,7 @@
 /** The slim row over a session's screen: who, what is allowed, and everything that can be done with the screen. */
 
 import { COMBINATIONS } from "./controls.js";
-import { button, fill, h, icon, keyed, menu, setText, toast } from "./dom.js";
+import { button, fill, h, icon, menu, setText, toast } from "./dom.js";
 import { sessionState } from "./side.js";
 import { tell, w } from "./words.js";
 
@@ -115,7 +115,8 @@ export class Toolbar {
     setText(this.#name, view.name);
     this.#name.title = view.name;
     setText(this.#state, sessionState(session));
-    this.#state.className = `tag ${session.ended ? "" : session.state === "active" ? "ok" : "warn"}`;
+    this.#state.className = `tag ${session.ended ? "" : "warn"}`;
+    this.#state.hidden = session.state === "active" && !over;
     this.#recording.hidden = !session.recording || over;
     this.#drawPeople();
     this.#drawControl();
@@ -136,22 +137,23 @@ export class Toolbar {
 
   // -- inside ----------------------------------------------------------------------------------------------------
 
+  /** Who controls and who only watches: the same words and colours as the customer sees. */
   #drawPeople() {
-    const { session } = this.view;
-    const people = session.members.filter((member) => member.viewing || member.id === session.controller);
-    keyed(this.#people, people, (member) => member.id, (first) => {
-      const element = h("li");
-      return {
-        element,
-        update: (member) => {
-          const controls = member.id === session.controller;
-          const name = first.id === this.view.me ? w("console.session.you") : member.name;
-          element.className = `tag ${controls ? "controlling" : "watching"}`;
-          const text = w(controls ? "console.session.controls" : "console.session.watches", { name });
-          if (element.textContent !== text) fill(element, icon(controls ? "pointer" : "eye"), h("span", null, text));
-        },
-      };
-    });
+    const { session, me } = this.view;
+    const named = (/** @type {import("./state.js").Member[]} */ members) =>
+      members.map(({ id, name }) => (id === me ? w("console.session.you") : name)).join(", ");
+    const controls = named(session.members.filter(({ id }) => id === session.controller));
+    const watches = named(session.members.filter(({ id, viewing }) => viewing && id !== session.controller));
+    const shows = JSON.stringify([controls, watches]);
+    if (this.#people.dataset.shows === shows) return;
+    this.#people.dataset.shows = shows;
+    const tag = (/** @type {string} */ kind, /** @type {string} */ name, /** @type {string} */ text) =>
+      h("li", { class: `tag ${kind}`, title: text }, icon(name), h("span", null, text));
+    fill(
+      this.#people,
+      controls && tag("controlling", "pointer", w("console.session.controls", { name: controls })),
+      watches && tag("watching", "eye", w("console.session.watches", { name: watches })),
+    );
   }
 
   #drawControl() {
