@@ -51,7 +51,7 @@ class Envelope:
 
     def mac(self, text: str, row: str) -> bytes:
         """32 bytes that show whether the same `text` comes again for `row`, and tell nothing else without the key."""
-        return hmac.digest(self._mac_key, row.encode() + b"\0" + text.encode(), "sha256")
+        return hmac.digest(self._mac_key, row.encode() + b"\0" + text.encode("utf-8", "surrogatepass"), "sha256")
 
 
 def _derived(root: bytes, purpose: bytes) -> bytes:

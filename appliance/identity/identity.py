@@ -131,10 +131,10 @@ class Identity:
         A wrong name, a wrong password and a disabled user are the same refusal, `identity.sign_in.wrong`; too many
         tries are `identity.wait {n}`, seconds.
         """
-        account = users.name_key(name)[:128]
+        account = users.name_key(name)
         if wait := await self._throttle.check(Credential.SIGN_IN, account, address):
             return refused_for(wait)
-        kept = await self._store.read(lambda db: users.secrets_by_name(db, name) if len(name) <= 128 else None)
+        kept = await self._store.read(lambda db: users.secrets_by_name(db, name))
         right = await self._passwords.verify(kept.password_hash if kept else None, password)
         if kept is None or not right or kept.user.disabled:
             await self._throttle.failed(Credential.SIGN_IN, account, address)

@@ -20,6 +20,7 @@ import trio
 from sqlite_utils import Database
 
 from appliance.store import Settings, Store, StoreError, users, web_sessions
+from appliance.store.text import storable
 from appliance.store.users import User
 from appliance.store.web_sessions import Ended, WebSession
 
@@ -27,6 +28,7 @@ log = logging.getLogger("beistand.identity")
 
 SWEEP_SECONDS = 10.0
 _LONGEST_BROWSER = 200
+_LONGEST_ADDRESS = 64
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Sessions:
     def begin(self, db: Database, user: User, address: str, browser: str) -> Entered:
         """A new session, inside a write; call `began` after it."""
         cookie, at = secrets.token_urlsafe(32), self._now()
-        session = WebSession(secrets.token_urlsafe(12), user.id, address, browser[:_LONGEST_BROWSER], at, at)
+        origin = (storable(address, _LONGEST_ADDRESS), storable(browser, _LONGEST_BROWSER))
+        session = WebSession(secrets.token_urlsafe(12), user.id, *origin, at, at)
         web_sessions.insert(db, session, _hash(cookie))
         users.signed_in(db, user.id, at)
         return Entered(SignedIn(user, session.id, csrf_token(cookie), address), cookie)
@@ -92,7 +95,7 @@ class Sessions:
     def seen(self, session_id: str, address: str = "") -> None:
         """Notes that a session was used just now, also over a socket that is open for long. Costs next to nothing."""
         known = self._seen.get(session_id)
-        self._seen[session_id] = (self._now(), address or (known[1] if known else ""))
+        self._seen[session_id] = (self._now(), storable(address, _LONGEST_ADDRESS) or (known[1] if known else ""))
 
     async def of_user(self, user_id: str) -> list[WebSession]:
         """A user's sessions that have not run out, the one used last first. Raises StoreError."""

@@ -22,6 +22,7 @@ from sqlite_utils import Database
 
 from appliance.store.database import Store
 from appliance.store.key_file import load_or_make
+from appliance.store.text import storable
 
 Detail = str | int | float | bool | None
 
@@ -73,15 +74,13 @@ def append(db: Database, event: AuditEvent) -> None:
     """Adds `event` to the chain, in the write that it is about. Raises ValueError for a detail named like a secret."""
     if named := _SECRETS & event.details.keys():
         raise ValueError(f"an audit event carries {', '.join(sorted(named))}")
-    details = {key: _text(value) if isinstance(value, str) else value for key, value in event.details.items()}
-    texts = (_text(text) for text in (event.kind, event.actor, event.subject, event.address))
+    details = {
+        key: storable(value, _LONGEST) if isinstance(value, str) else value for key, value in event.details.items()
+    }
+    texts = (storable(text, _LONGEST) for text in (event.kind, event.actor, event.subject, event.address))
     seq, previous = _head(db)
     row = (seq + 1, float(event.at), *texts, msgspec.json.encode(details).decode())
     db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [*row, _hash(previous, row)])
-
-
-def _text(text: str) -> str:
-    return text[:_LONGEST].encode("utf-8", "replace").decode()  # half a surrogate pair cannot be stored
 
 
 def _hash(previous: bytes, row: Iterable[object]) -> bytes:

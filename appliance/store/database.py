@@ -277,6 +277,7 @@ class Store:
             # A reader's snapshot: a backup that begins anew with each commit would never end on a busy server.
             source, target = connect(self.path, read_only=True), connect(path)
             try:
+                target.execute("PRAGMA journal_mode = OFF")  # there is nothing in it to go back to
                 with source.atomic():
                     source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
                     source.conn.backup(target.conn, pages=256, progress=look, sleep=0)
@@ -287,7 +288,8 @@ class Store:
                 source.close()
             _sync(path)
         except BaseException as error:
-            path.unlink(missing_ok=True)
+            for suffix in ("", "-journal", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
             if isinstance(error, sqlite3.Error) and (known := as_store_error(error, path)):
                 raise known from error
             raise

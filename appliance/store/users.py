@@ -10,6 +10,7 @@ import msgspec
 from sqlite_utils import Database
 
 from appliance.domain.permissions import Permission
+from appliance.store.text import storable
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +53,7 @@ class Team:
     members: tuple[str, ...] = ()
 
 
+_LONGEST_NAME = 128  # that is looked at; no user's or team's is as long
 _KNOWN = frozenset(Permission)
 _COLUMNS = (
     "u.id, u.name, u.display_name, u.language, u.permissions, u.disabled, u.password_hash, u.totp_secret,"
@@ -61,6 +63,7 @@ _COLUMNS = (
 
 def name_key(name: str) -> str:
     """What is the same for spellings of one name: case, and how letters are composed."""
+    name = storable(name, _LONGEST_NAME)
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
@@ -77,7 +80,7 @@ def everybody(db: Database) -> list[User]:
 
 def by_id(db: Database, user_id: str) -> User | None:
     """The user with this id."""
-    return next(iter(select(db, "u.id = ?", [user_id])), None)
+    return next(iter(select(db, "u.id = ?", [user_id])), None) if user_id.isascii() else None
 
 
 def by_name(db: Database, name: str) -> User | None:

@@ -70,7 +70,7 @@ def seen(db: Database, session_id: str, at: float, address: str) -> None:
 
 def end(db: Database, session_id: str) -> list[Ended]:
     """Ends one session."""
-    return _ended(db, "id = ?", [session_id])
+    return _ended(db, "id = ?", [session_id]) if session_id.isascii() else []
 
 
 def end_of_user(db: Database, user_id: str, *, but: str = "") -> list[Ended]:
