@@ -226,6 +226,9 @@ async def small_appliance(
         appliance.connections += 1
         tls = trio.SSLStream(stream, context, server_side=True, https_compatible=True)
         try:
+            await tls.do_handshake()
+            if tls.selected_alpn_protocol() != ALPN:
+                return  # no web here, and so no /wire
             peer = Peer(tls, Connection(Side.APPLIANCE))
             nonce = bytes(range(32))
             peer.connection.handshake(FrameType.GREETING, encode(Greeting(versions=[1], nonce=nonce, time=time)))

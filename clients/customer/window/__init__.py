@@ -58,11 +58,21 @@ def _leave_on_signals(root: tkinter.Tk, window: MainWindow) -> None:
 
     Tk's loop does not return to Python for a signal; a byte on a socket that it watches makes it.
     """
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     woken, waker = socket.socketpair()
     woken.setblocking(False)
     waker.setblocking(False)
     signal.set_wakeup_fd(waker.fileno())
     root.createfilehandler(woken, tkinter.READABLE, lambda *_event: woken.recv(64))
-    root.bind("<Destroy>", lambda event: waker.close() if event.widget is root else None, add=True)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in numbers:
         signal.signal(number, lambda *_: root.after_idle(window.leave))
+
+    def undo(event: tkinter.Event[tkinter.Misc]) -> None:
+        if event.widget is root:
+            for number in numbers:
+                signal.signal(number, signal.SIG_DFL)
+            signal.set_wakeup_fd(-1)
+            woken.close()
+            waker.close()
+
+    root.bind("<Destroy>", undo, add=True)

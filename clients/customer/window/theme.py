@@ -96,6 +96,8 @@ class Theme:
             setattr(root, f"_font_{name}", font.Font(root, name=name, family=family, size=size, weight=weight))  # type: ignore[arg-type]
         root.configure(background=self.colours.surface)
         self._styles(root)
+        # ttk's buttons know the space bar only.
+        root.bind_class("TButton", "<Return>", lambda event: event.widget.invoke())
 
     def px(self, pixels: int) -> int:
         """`pixels` of a screen of usual resolution, in pixels of this one."""
