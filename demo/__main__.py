@@ -85,7 +85,7 @@ async def _run(folder: Path, clients: Path, port: int, words: Words) -> None:
             ),
             flush=True,
         )
-        await _customers(origin, data / "ca.pem", people.anna, words, env)
+        await _customers(origin, data / "device_ca" / "ca.pem", people.anna, words, env)
 
 
 def _account(account: Account) -> str:

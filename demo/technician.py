@@ -61,8 +61,8 @@ class _Console:
             if isinstance(event, Control):
                 message = decode(event.payload, ToConsole)
                 if isinstance(message, Reply):
-                    if message.result is None:
-                        raise NoKey(message.refusal.reason if message.refusal else "no answer")
+                    if message.refusal is not None:
+                        raise NoKey(message.refusal.reason)
                     return bytes(message.result)
 
     def _handshake(self, expected: FrameType) -> None:

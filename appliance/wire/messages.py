@@ -284,10 +284,11 @@ class Call(Message, frozen=True, tag="call"):
 
 
 class Reply(Message, frozen=True, tag="reply"):
-    """The answer to a Call: a result or a refusal."""
+    """The answer to a Call: a refusal, else a result (empty Raw where there is none: `Raw | None` would decode nothing
+    but null)."""
 
     id: int
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = msgspec.Raw()
     refusal: Refusal | None = None
 
 

@@ -59,7 +59,7 @@ async def _seed(folder: Path, changes: Mapping[str, object]) -> None:
         members = []
         for person in (ANNA, BEN):
             link = await identity.accounts.create(
-                person.name, person.display_name, TECHNICIAN | {Permission.OBSERVE}, by=None
+                person.name, person.display_name, permissions=TECHNICIAN | {Permission.OBSERVE}, by=None
             )
             assert isinstance(link, Link), link
             assert isinstance(await identity.use_link(link.token, PASSWORD), Entered)
