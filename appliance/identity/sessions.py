@@ -13,7 +13,9 @@ import hashlib
 import hmac
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import trio
@@ -58,6 +60,7 @@ class Sessions:
         self._now = now
         self._seen: dict[str, tuple[float, str]] = {}  # session id → when and from where, not on the disk yet
         self._known: dict[str, str] = {}  # session id → user id, of those that something may be open for
+        self._open: Counter[str] = Counter()  # session id → how much is open for it
         self.on_signed_out: list[Callable[[str, str], None]] = []
 
     def begin(self, db: Database, user: User, address: str, browser: str) -> Entered:
@@ -93,9 +96,23 @@ class Sessions:
         return SignedIn(user, session.id, csrf_token(cookie), address or session.address)
 
     def seen(self, session_id: str, address: str = "") -> None:
-        """Notes that a session was used just now, also over a socket that is open for long. Costs next to nothing."""
+        """Notes that a session was used just now; costs next to nothing."""
         known = self._seen.get(session_id)
         self._seen[session_id] = (self._now(), storable(address, _LONGEST_ADDRESS) or (known[1] if known else ""))
+
+    @contextmanager
+    def in_use(self, session_id: str) -> Iterator[None]:
+        """While something is open for a session, it is in use: a technician who waits for customers is not idle.
+
+        It still ends at its age, and when it is ended.
+        """
+        self._open[session_id] += 1
+        try:
+            yield
+        finally:
+            self._open[session_id] -= 1
+            self._open += Counter()  # forgets zeros
+            self.seen(session_id)
 
     async def of_user(self, user_id: str) -> list[WebSession]:
         """A user's sessions that have not run out, the one used last first. Raises StoreError."""
@@ -122,6 +139,8 @@ class Sessions:
 
     async def sweep(self) -> None:
         """One round of `run`. Raises StoreError."""
+        for session_id in self._open:
+            self.seen(session_id)
         seen, at, settings = dict(self._seen), self._now(), self._settings.current
 
         def write(db: Database) -> list[Ended]:

@@ -84,7 +84,9 @@ async def serve_socket(websocket: WebSocket) -> None:
     broker closes the stream when the sign-in is revoked."""
     await websocket.accept()
     stream: WireStream = WebSocketStream(websocket)
+    site, who = site_of(websocket), websocket.state.user
     try:
-        await site_of(websocket).broker.serve_console(stream, websocket.state.user)
+        with site.identity.sessions.in_use(who.session_id):
+            await site.broker.serve_console(stream, who)
     finally:
         await stream.aclose()
