@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from appliance.store import StoreError
+from appliance.web.console import routes as console
+from appliance.web.portal import routes as portal
+from appliance.web.setup import routes as setup
 from appliance.web.shared import pages, static_files
 from appliance.web.shared.security import SecurityHeaders
 from appliance.web.shared.site import Site
+from appliance.web.site_admin import routes as site_admin
 
 __all__ = ["Site", "build_app", "route_table"]
 
 
 def route_table() -> list[BaseRoute]:
     """Every route of the appliance's web pages, each a Page or a Socket with its Access."""
-    routes: list[BaseRoute] = [*static_files.ROUTES, *pages.ROUTES]
-    for face in ("setup", "site_admin", "portal", "console"):
-        if find_spec(f"appliance.web.{face}.routes"):
-            module = __import__(f"appliance.web.{face}.routes", fromlist=["ROUTES"])
-            routes += module.ROUTES
-    return routes
+    return [
+        *static_files.ROUTES,
+        *pages.ROUTES,
+        *setup.ROUTES,
+        *site_admin.ROUTES,
+        *portal.ROUTES,
+        *console.ROUTES,
+    ]
 
 
 def build_app(site: Site) -> Starlette:

@@ -9,15 +9,17 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlencode
 
 import httpx
 import trio
-from appliance.relay.recording import Recording
 from starlette.applications import Starlette
+from starlette.types import Message
 
 from appliance.broker import Broker
 from appliance.domain.permissions import TECHNICIAN, Permission
 from appliance.identity import Entered, Identity, Link, Passwords, Throttle
+from appliance.relay.recording import Recording
 from appliance.store import Audit, Settings, Store
 from appliance.web.app import Site, build_app
 from appliance.web.portal.downloads import Downloads
@@ -78,6 +80,58 @@ class Browser:
         )
         return self.page
 
+    async def raw(
+        self,
+        method: str,
+        target: str,
+        values: dict[str, str] | None = None,
+        *,
+        content: bytes | None = None,
+        kind: str = "application/x-www-form-urlencoded",
+    ) -> tuple[int, str]:
+        """A request whose target nobody tidies up, neither its slashes nor its dots: status and set cookies."""
+        path, _, query = target.partition("#")[0].partition("?")
+        body = urlencode({"csrf": self.csrf, **(values or {})}).encode() if content is None else content
+        cookies = "; ".join(f"{name}={value}" for name, value in self.client.cookies.items())
+        headers = {
+            "host": "localhost",
+            "origin": ORIGIN,
+            "sec-fetch-site": "same-origin",
+            "content-type": kind,
+            "content-length": str(len(body)),
+            "cookie": cookies,
+        }
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        await self.app(
+            {
+                "type": "http",
+                "asgi": {"version": "3.0"},
+                "http_version": "1.1",
+                "method": method,
+                "scheme": "https",
+                "path": unquote(path, errors="replace"),
+                "raw_path": path.encode(),
+                "query_string": query.encode(),
+                "root_path": "",
+                "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+                "client": (self.address, 40000),
+                "server": ("localhost", 443),
+                "state": {},
+            },
+            receive,
+            send,
+        )
+        start = sent[0]
+        set_cookies = [value.decode() for name, value in start["headers"] if name == b"set-cookie"]
+        return start["status"], "\n".join(set_cookies)
+
     async def follow(self) -> httpx.Response:
         """Go where the last answer leads."""
         return await self.get(self.page.headers["location"])
@@ -111,6 +165,7 @@ class WebSite:
             "erika", "Erika Admin", PASSWORD, site_name="Nordwind IT", host_names=("localhost",), language="en"
         )
         assert isinstance(entered, Entered), entered
+        await self.site.identity.sign_out(entered.who)
         await self.user("anna", "Anna Berger", TECHNICIAN)
         await self.user("paul", "Paul Neu", frozenset())
 
@@ -120,7 +175,13 @@ class WebSite:
         assert isinstance(link, Link), link
         entered = await self.site.identity.use_link(link.token, PASSWORD)
         assert isinstance(entered, Entered), entered
+        await self.site.identity.sign_out(entered.who)
         return link.user.id
+
+    async def dump(self) -> list[str]:
+        """Everything in the database, but for when a browser was last seen."""
+        lines = await self.site.store.read(lambda db: list(db.conn.iterdump()))
+        return [line for line in lines if '"web_sessions"' not in line]
 
     async def signed_in(self, name: str) -> Browser:
         """A browser in which `name` is signed in."""
