@@ -55,6 +55,10 @@ class Consents:
         self._granted -= gone
         return frozenset(gone)
 
+    def forget(self) -> None:
+        """Nothing is allowed any more; no question is answered by that."""
+        self._granted = {Tool.CHAT}
+
     def link_lost(self) -> list[str]:
         """Open questions end with the connection that asked them; their ids."""
         gone = list(self._open)

@@ -17,7 +17,7 @@ from nacl.signing import SigningKey
 from appliance.domain.session import State
 from appliance.domain.verification import verification_words
 from appliance.wire.channels import ChannelName
-from appliance.wire.connection import Closed, Control, Data, Opened
+from appliance.wire.connection import Closed, Control, Data, Denied, Opened
 from appliance.wire.frames import Flag, ProtocolError
 from appliance.wire.messages import (
     ChatMessage,
@@ -30,6 +30,7 @@ from appliance.wire.messages import (
     ConsentCancelled,
     EndNow,
     Notice,
+    Open,
     Resume,
     ScreenRestart,
     ScreenUnavailable,
@@ -228,7 +229,17 @@ class Engine:
         display = self._platform.display()
         if not display.screen:
             link.tell(ScreenUnavailable(reason=display.problem))
+        self._open_chat(link)
         self._show()
+
+    def _open_chat(self, link: Link) -> None:
+        assert self._resume is not None
+        self._chat_message.clear()
+        request = Open(name=ChannelName.CHAT, session=self._resume.session, after=self._chat.last_seen)
+        channel = self._chat_channel = link.connection.open(request)
+        for message in self._chat.unsent:
+            link.connection.send(channel, encode(message))
+        link.flush()
 
     # -- what the appliance says --------------------------------------------------------------------------------
 
@@ -238,11 +249,6 @@ class Engine:
         match event:
             case Control(payload):
                 self._control(link, decode(payload, ToCustomer))
-            case Opened(channel, request) if request.name is ChannelName.CHAT:
-                self._chat_channel = channel
-                link.connection.accept(channel)
-                for message in self._chat.unsent:
-                    link.connection.send(channel, encode(message))
             case Opened():
                 tools.opened(event)
             case Data(channel, payload, flags) if channel == self._chat_channel:
@@ -253,9 +259,10 @@ class Engine:
                     self._chat_said(decode(whole, ChatToMember))
             case Data(channel) if tools.handles(channel):
                 tools.data(event)
-            case Closed(channel) if channel == self._chat_channel:
+            case Closed(channel) | Denied(channel) if channel == self._chat_channel:
+                # The appliance gives it up when too much waits for this side; coming back says what is still missing.
                 self._chat_channel = None
-                self._chat_message.clear()
+                self._open_chat(link)
             case Closed(channel) if tools.handles(channel):
                 tools.closed(event)
             case _:
@@ -265,6 +272,9 @@ class Engine:
         match message:
             case SessionView():
                 self._session = message
+                if message.state in (State.WAITING, State.OFFERED):
+                    # Whoever was allowed something has left; the next one asks again.
+                    self._consents.forget()
                 self._show()
             case ConsentAsk():
                 self._asked(link, message)
@@ -359,8 +369,7 @@ class Engine:
 
     def _send_chat(self, payload: bytes) -> None:
         if self._link is not None and self._chat_channel is not None:
-            self._link.connection.send(self._chat_channel, payload)
-            self._link.flush()
+            self._link.send(self._chat_channel, payload)
 
     def _stop(self, tools: frozenset[Tool]) -> None:
         stopped = self._consents.stopped(tools)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import trio
 from nacl.signing import SigningKey
 
 from appliance.wire.connection import Connection, Event, Handshake, Ponged, Side
-from appliance.wire.frames import FrameType, ProtocolError
+from appliance.wire.frames import Flag, FrameType, ProtocolError
 from appliance.wire.messages import (
     VERSION,
     CustomerMessage,
@@ -56,6 +57,7 @@ class Link:
         self._heard = trio.current_time()
         self._pinged: dict[bytes, float] = {}
         self._pings = 0
+        self._cut = False
 
     # -- handshake ----------------------------------------------------------------------------------------------
 
@@ -131,8 +133,25 @@ class Link:
 
     def tell(self, message: CustomerMessage) -> None:
         """Queue a control message."""
-        self.connection.control(encode(message))
+        with self.guarded():
+            self.connection.control(encode(message))
         self.flush()
+
+    def send(self, channel: int, payload: bytes, flags: Flag = Flag.FIN) -> None:
+        """Queue a channel's message; nothing happens when the channel has just been closed."""
+        with suppress(KeyError):
+            self.connection.send(channel, payload, flags)
+        self.flush()
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """What fails inside is the appliance's fault (it takes nothing, and its control queue is full): the link is
+        lost, and whoever only wanted to say something goes on."""
+        try:
+            yield
+        except ProtocolError:
+            self._cut = True
+            self._due.set()
 
     def flush(self) -> None:
         """Something may be due: wake the sender."""
@@ -143,6 +162,8 @@ class Link:
         """Send whatever is due, in the order of its urgency. Raises LinkLost."""
         while True:
             await self._send_due()
+            if self._cut:
+                raise LinkLost("does not read")
             self._due = trio.Event()
             if not self.connection.wants_to_send:
                 await self._due.wait()

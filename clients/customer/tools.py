@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -125,7 +124,8 @@ class Tools:
             if channel.tool in tools:
                 del self._channels[number]
                 channel.scope.cancel()
-                self._link.connection.close(number, encode(Refusal(reason="client.denied.stopped")))
+                with self._link.guarded():
+                    self._link.connection.close(number, encode(Refusal(reason="client.denied.stopped")))
         self._link.flush()
 
     def restart_screen(self) -> None:
@@ -164,7 +164,7 @@ class Tools:
                 self._desktop = await trio.to_thread.run_sync(self._open_desktop)
             if self._desktop.is_xwayland:
                 # A capture would show some windows on black, or nothing: not what the customer sees.
-                raise DesktopUnavailable("screen.wayland")
+                raise DesktopUnavailable("screen.black")
             return self._desktop
 
     def _unavailable(self, number: int, error: DesktopUnavailable) -> None:
@@ -217,10 +217,8 @@ class _Screen:
         await self.share.run()
 
     async def _send(self, payload: bytes, flags: Flag) -> None:
-        # A channel that was closed in this very moment: its scope is cancelled, and the next checkpoint ends this.
-        with suppress(KeyError):
-            self._link.connection.send(self._number, payload, flags)
-        self._link.flush()
+        # Where the channel was closed in this very moment, its scope is cancelled, and the checkpoint ends this.
+        self._link.send(self._number, payload, flags)
         await trio.lowlevel.checkpoint()
 
     def received(self, message: bytes) -> None:
@@ -257,9 +255,7 @@ class _Clipboard:
     async def run(self) -> None:
         while True:
             text = await self._clipboard.copied()
-            with suppress(KeyError):
-                self._link.connection.send(self._number, encode(ClipboardText(text=text)))
-            self._link.flush()
+            self._link.send(self._number, encode(ClipboardText(text=text)))
 
     def received(self, message: bytes) -> None:
         text = decode(message, ClipboardText).text

@@ -43,7 +43,7 @@ class LinuxPlatform:
         if xwayland is None:
             return Display(DisplayKind.NONE, False, False, "client.display.unreachable")
         if xwayland:
-            return Display(DisplayKind.WAYLAND, True, False, "screen.wayland")
+            return Display(DisplayKind.WAYLAND, True, False, "screen.black")
         return Display(DisplayKind.X11, True, True)
 
     def system(self, version: str, language: str) -> System:

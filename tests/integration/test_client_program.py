@@ -264,8 +264,7 @@ async def test_chat_is_written_with_the_keyboard(
     async def act(peer: Peer) -> None:
         await peer.welcome()
         await peer.say(active())
-        channel = await peer.open(ChannelName.CHAT)
-        await peer.until(Accepted)
+        channel = await peer.chat()
         hello = ChatMessage(seq=1, id="message-1", sender=ANNA.id, name=ANNA.name, text="Hallo \U0001f642", at=1.0)
         peer.connection.send(channel, encode(hello))
         await peer.send()
@@ -311,7 +310,7 @@ async def test_asked_to_go_by_a_signal_it_says_goodbye(
     ready = trio.Event()
 
     async def serve(peer: Peer) -> None:
-        await peer.welcome()
+        await peer.welcome(site="Muster GmbH")
         await peer.say(active())
         ready.set()
         ended.append(await peer.heard(EndNow))
@@ -322,7 +321,7 @@ async def test_asked_to_go_by_a_signal_it_says_goodbye(
         async with small_appliance(certificates, serve) as appliance:
             with program(tmp_path, appliance, desktop) as client:
                 await ready.wait()
-                await soon(lambda: desktop.window("Fernhilfe"))
+                await soon(lambda: desktop.window("Muster GmbH"))
                 client.process.terminate()
                 code = await trio.to_thread.run_sync(client.process.wait, 10)
     assert (code, ended) == (0, [EndNow()])

@@ -11,7 +11,7 @@ import trio
 
 from appliance.domain.verification import verification_words
 from appliance.wire.channels import ChannelName
-from appliance.wire.connection import Accepted, Denied
+from appliance.wire.connection import Denied
 from appliance.wire.messages import (
     ChatMessage,
     ChatSend,
@@ -315,10 +315,10 @@ async def test_wayland_is_said_and_its_black_picture_never_asked_for(certificate
         await idle(peer)
 
     machine = Machine()
-    machine.shown = Display(DisplayKind.WAYLAND, True, False, "screen.wayland")
+    machine.shown = Display(DisplayKind.WAYLAND, True, False, "screen.black")
     async with small_appliance(certificates, serve) as appliance, running(appliance, machine) as run:
         await run.glass.sees(Ended)
-        assert heard[0] == ScreenUnavailable(reason="screen.wayland")
+        assert heard[0] == ScreenUnavailable(reason="screen.black")
         assert heard[1] == ConsentAnswer(id="question-1", outcome=Consent.DENIED)
         assert appliance.hellos[0].system is not None
         assert appliance.hellos[0].system.display == "wayland"
@@ -331,10 +331,9 @@ async def test_a_line_written_without_a_connection_arrives_once(certificates: Ce
     def chat(lines: int, *, store: bool) -> Serve:
         async def serve(peer: Peer) -> None:
             await peer.welcome()
-            channel = await peer.open(ChannelName.CHAT)
+            channel = await peer.chat()
             got: list[ChatSend] = []
             arrived.append(got)
-            await peer.until(Accepted)
             for _ in range(lines):
                 got.append(decode(await peer.message(channel), ChatSend))
             if store:

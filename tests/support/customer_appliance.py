@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from nacl.signing import VerifyKey
 
 from appliance.wire.channels import ChannelName
-from appliance.wire.connection import Connection, Control, Data, Event, Handshake, Side
+from appliance.wire.connection import Connection, Control, Data, Event, Handshake, Opened, Side
 from appliance.wire.frames import Flag, FrameType
 from appliance.wire.messages import (
     ALPN,
@@ -175,6 +175,15 @@ class Peer:
         number = self.connection.open(Open(name=name, session=SESSION))
         await self.send()
         return number
+
+    async def chat(self) -> int:
+        """Accept the chat that the client opens after its welcome."""
+        event = await self.until(Opened)
+        assert isinstance(event, Opened)
+        assert event.request.name is ChannelName.CHAT
+        self.connection.accept(event.channel)
+        await self.send()
+        return event.channel
 
     async def welcome(self, **fields: object) -> None:
         """Accept the hello."""

@@ -97,7 +97,7 @@ class Theme:
         root.configure(background=self.colours.surface)
         self._styles(root)
         # ttk's buttons know the space bar only.
-        root.bind_class("TButton", "<Return>", lambda event: event.widget.invoke())
+        root.bind_class("TButton", "<Return>", _press)
 
     def px(self, pixels: int) -> int:
         """`pixels` of a screen of usual resolution, in pixels of this one."""
@@ -161,6 +161,11 @@ class Theme:
         style.map("Vertical.TScrollbar", background=[("disabled", c.raised), ("active", c.line_strong)])
         style.configure("Time.Horizontal.TProgressbar", background=c.accent, troughcolor=c.line, thickness=self.px(4))
         style.configure("Time.Horizontal.TProgressbar", bordercolor=c.surface, lightcolor=c.accent, darkcolor=c.accent)
+
+
+def _press(event: tkinter.Event[tkinter.Misc]) -> None:
+    if isinstance(event.widget, ttk.Button):
+        event.widget.invoke()
 
 
 def wrap_to_width(label: ttk.Label, margin: int = 0) -> None:
