@@ -175,7 +175,7 @@ class Broker:
         if len(self.sessions) >= MAX_SESSIONS:
             return refused("session.hello.full", retry=True)
         key, system, token = hello.key, hello.system, self.ctx.make_token()
-        session_id, secret = self.ctx.make_token(), self._make_secret(16)
+        session_id, secret, now = self.ctx.make_token(), self._make_secret(16), self.ctx.now()
 
         def make(start: StoredStart, issued: StoredKey) -> StoredSession:
             return StoredSession(
@@ -189,7 +189,7 @@ class Broker:
                 secret=secret,
                 system=system,
                 address=address,
-                began_at=self.ctx.now(),
+                began_at=now,
             )
 
         claimed = await self.starts.claim(hello.token, key, make, address)

@@ -55,7 +55,7 @@ async def dispatch(broker: Broker, socket: ConsoleSocket, call: Call) -> Answer:
     if spec is None:
         return refused("session.call.unknown", name=call.name)
     if not spec.permissions & socket.permissions:
-        return refused("policy.permission.missing", permission=min(spec.permissions).value)
+        return refused(f"policy.permission.{min(spec.permissions).value}")
     try:
         params = msgspec.json.decode(call.params, type=spec.params)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):

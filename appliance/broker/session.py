@@ -62,6 +62,7 @@ class Session:
         self._recorder: Recorder | None = None
         self._recorder_failed = False
         self._told: SessionView | None = None
+        self._telling: CustomerPeer | None = None  # will be told
         self.sharing = Sharing(self, record.answers)
 
     @property
@@ -168,7 +169,7 @@ class Session:
         else:
             self.record_event("resumed")
         self.customer_away_since = None
-        self._told = None
+        self._told = self._telling = None
         self._settle()
         if self.record.owner_id is None:
             self.ctx.reroute(self)
@@ -364,11 +365,17 @@ class Session:
             self._keep(answers=dict(self.sharing.answers))
         self.ctx.touch(f"session/{self.id}")
         self.ctx.touch("queue")
-        if self.customer is not None:
-            view = self.customer_view()
-            if view != self._told:
-                self._told = view
-                self.customer.link.tell(view)
+        if self.customer is not None and self._telling is not self.customer:
+            self._telling = self.customer
+            self.customer.link.soon(partial(self._tell, self.customer))
+
+    async def _tell(self, customer: CustomerPeer) -> None:
+        await trio.lowlevel.checkpoint()  # what changes at once is told at once
+        self._telling = None
+        view = self.customer_view()
+        if self.customer is customer and view != self._told:
+            self._told = view
+            customer.link.tell(view)
 
     def customer_view(self) -> SessionView:
         """The session as the customer sees it."""

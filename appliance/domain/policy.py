@@ -96,15 +96,15 @@ def decide(tool: Tool, asker: Asker, situation: Situation) -> Ruling:
             return Ruling(Decision.DENY, "policy.customer.shares")
         case Role.OBSERVER:
             if Permission.OBSERVE not in asker.permissions:
-                return Ruling(Decision.DENY, "policy.permission.missing", {"permission": Permission.OBSERVE.value})
+                return _lacking(Permission.OBSERVE)
             if tool not in OBSERVER_TOOLS:
                 return Ruling(Decision.DENY, "policy.observer.view_only")
             if tool is Tool.CONTROL and Permission.CONTROL not in asker.permissions:
-                return Ruling(Decision.DENY, "policy.permission.missing", {"permission": Permission.CONTROL.value})
+                return _lacking(Permission.CONTROL)
         case Role.OWNER:
             needed = NEEDS.get(tool)
             if needed is not None and needed not in asker.permissions:
-                return Ruling(Decision.DENY, "policy.permission.missing", {"permission": needed.value})
+                return _lacking(needed)
     if tool is Tool.CHAT:
         return Ruling(Decision.ALLOW, "policy.chat.members")
     if situation.state is not State.ACTIVE:
@@ -116,8 +116,12 @@ def decide(tool: Tool, asker: Asker, situation: Situation) -> Ruling:
         # An observer looks on at what was granted to the owner, and never troubles the customer.
         return Ruling(Decision.DENY, "policy.observer.not_shared")
     if answer is not None:
-        return Ruling(Decision.ASK, "policy.consent.again", {"outcome": answer.value})
+        return Ruling(Decision.ASK, f"policy.consent.after_{answer.value}")
     return Ruling(Decision.ASK, "policy.consent.needed")
+
+
+def _lacking(permission: Permission) -> Ruling:
+    return Ruling(Decision.DENY, f"policy.permission.{permission.value}")
 
 
 def to_ask(tools: frozenset[Tool], asker: Asker, situation: Situation, *, consent_once: bool) -> frozenset[Tool]:

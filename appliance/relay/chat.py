@@ -133,9 +133,9 @@ class ChatRoom:
         )
         try:
             kept, is_new = await self._store.write(lambda db: store(db))
-        except StoreError as error:
+        except StoreError:
             # Not acknowledged, so the writer keeps it and sends it again when it comes back.
-            seat.link.tell(Notice(id="session.chat.not_stored", args={"reason": error.code}))
+            seat.link.tell(Notice(id="session.chat.not_stored"))
             return
         except stored.ChatFull:
             seat.link.tell(Notice(id="session.chat.full"))

@@ -1,7 +1,7 @@
 """Input on its way to the client: from the controller only, and never late.
 
 An epoch is one stretch of one controller over one pair of connections. When it ends, everything held is released at
-once, and what was still queued is gone: it lay in a channel that is closed then, and a new one is opened in its place.
+once, and what was still queued is dropped.
 """
 
 from __future__ import annotations
@@ -80,14 +80,10 @@ class InputGate:
         target = self._target
         if target is None or not target.open:
             return
-        if target.queued:
-            target.close()
-            self._reach()
-            target = self._target
+        target.drop_queued()
         self._epoch += 1
-        if target is not None:
-            # In an epoch of its own: the client measures lateness within an epoch, by one sender's clock.
-            target.send(pack_input([ReleaseAll()], at=0, epoch=self._epoch))
+        # In an epoch of its own: the client measures lateness within an epoch, by one sender's clock.
+        target.send(pack_input([ReleaseAll()], at=0, epoch=self._epoch))
         self._epoch += 1
 
     def _frame(self, payload: memoryview | bytes, flags: Flag) -> None:

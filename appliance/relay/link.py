@@ -101,6 +101,11 @@ class Port:
                 self._link.connection.consumed(self.channel, size)
             self._link.wake()
 
+    def drop_queued(self) -> None:
+        """Forget the messages that wait; the rest of one that was begun still goes."""
+        if self.open:
+            self._link.connection.drop_queued(self.channel)
+
     @property
     def queued(self) -> int:
         """Bytes that wait to be sent; 0 once closed."""
