@@ -2,6 +2,7 @@
 
 import { Alerts } from "./alerts.js";
 import { announce, byId, fill, icon, setText, toast, wireMenu } from "./dom.js";
+import { Others } from "./others.js";
 import { Past } from "./past.js";
 import { SessionView } from "./session.js";
 import { Shortcuts } from "./shortcuts.js";
@@ -28,6 +29,7 @@ export class App {
     this.side = new Side(this);
     this.start = new Start(this);
     this.past = new Past(this);
+    this.others = new Others(this);
     this.shortcuts = new Shortcuts(this);
     this.state.listen((topic, id) => this.#changed(topic, id));
     addEventListener("hashchange", () => this.#show());
@@ -121,6 +123,7 @@ export class App {
   #changed(topic, id) {
     if (topic === "session") this.#sessionChanged(id);
     if (topic === "me") this.#drawMe();
+    if ((topic === "me" || topic === "technicians") && !byId("home").hidden) void this.others.open();
     if (topic === "queue") this.#drawQueueAlerts();
     if (topic === "keys") this.#tellKeyWarnings();
     this.side.draw();
@@ -198,6 +201,7 @@ export class App {
     byId("session-place").hidden = !session;
     byId("past-link").toggleAttribute("data-current", views.past);
     if (views.past) this.past.open();
+    if (views.home) void this.others.open();
     this.side.draw();
     this.start.draw();
   }

@@ -42,14 +42,14 @@ export class Controls {
   /**
    * @param {import("./wire.js").Link} link @param {string} session @param {import("./stage.js").Stage} stage
    * @param {Clipboard} clipboard
-   * @param {{ leave: () => void, closed: (refusal: any) => void }} handlers `leave`: the keyboard is to come back to the page
+   * @param {() => void} leave the keyboard is to come back to the page
    */
-  constructor(link, session, stage, clipboard, handlers) {
+  constructor(link, session, stage, clipboard, leave) {
     this.link = link;
     this.session = session;
     this.stage = stage;
     this.clipboard = clipboard;
-    this.handlers = handlers;
+    this.leave = leave;
     // A picture that is old shows nothing of what one does: nothing is sent, and nothing kept for later.
     this.sender = new InputSender((message) => this.#channel !== null && !stage.old && this.#channel.send(message));
     this.#listen();
@@ -73,11 +73,11 @@ export class Controls {
       const channel = this.link.channel("input", this.session, {
         frame: () => undefined,
         lost: () => this.sender.held.clear(),
-        closed: (refusal) => {
+        closed: () => {
+          // Why is in the session's state, which follows.
           if (this.#channel !== channel) return;
           this.#channel = null;
           this.active = false;
-          this.handlers.closed(refusal);
         },
       });
       this.#channel = channel;
@@ -170,7 +170,7 @@ export class Controls {
     }
     if (leaves) {
       this.sender.releaseAll();
-      this.handlers.leave();
+      this.leave();
     }
   }
 

@@ -34,10 +34,7 @@ export class SessionView {
       },
     });
     this.clipboard = new Clipboard(link, session.id, (written) => toast(w(written ? "console.clipboard.received" : "console.clipboard.waiting")));
-    this.controls = new Controls(link, session.id, this.stage, this.clipboard, {
-      leave: () => this.toolbar.focus(),
-      closed: (refusal) => refusal && toast(tell(refusal)),
-    });
+    this.controls = new Controls(link, session.id, this.stage, this.clipboard, () => this.toolbar.focus());
     this.delay = new DelayBar();
     this.details = new Details(app, session.id);
     this.toolbar = new Toolbar(this);
@@ -266,8 +263,7 @@ export class SessionView {
     let text = "";
     let action = null;
     if (session.ended) {
-      text = tell(session.ended);
-      action = { text: w("console.session.close"), press: () => void this.app.call("session.leave", { session: session.id }) };
+      text = "";
     } else if (session.state === "lost" && session.resume_until) {
       text = w("console.session.lost", { time: duration(session.resume_until - this.app.state.now()) });
     } else if (this.controlling && wanting.length > 0) {
@@ -293,7 +289,10 @@ export class SessionView {
     const { session, stage } = this;
     const screen = session.tools.screen;
     const customer = this.name;
-    if (session.ended) return { icon: "end", title: w("console.session.over"), text: tell(session.ended) };
+    if (session.ended) {
+      const close = { text: w("console.session.close"), press: () => void this.app.call("session.leave", { session: session.id }) };
+      return { icon: "end", title: w("console.session.over"), text: tell(session.ended), action: close };
+    }
     if (session.screen) return { icon: "monitor", title: w("console.screen.none"), text: tell(session.screen) };
     if (stage.hasPicture) return null;
     if (session.state === "lost" || !session.customer.connected) {

@@ -64,7 +64,13 @@ export class Side {
         pressed.disabled = false;
       },
     });
-    const element = h("li", { class: "row" }, h("div", { class: "row-text" }, name, detail), accept);
+    const element = h(
+      "li",
+      { class: "row" },
+      h("span", { class: "initials offered", "aria-hidden": "true" }, icon("bell")),
+      h("div", { class: "row-text" }, name, detail),
+      accept,
+    );
     return {
       element,
       update: (item) => {
@@ -81,6 +87,7 @@ export class Side {
   #sessionRow(first) {
     const { app } = this;
     const mark = h("span", { class: "state-mark" });
+    const initials = h("span", { class: "initials", "aria-hidden": "true" });
     const name = h("span", { class: "row-name" });
     const detail = h("span", { class: "row-detail" });
     const badge = h("span", { class: "badge" });
@@ -88,6 +95,7 @@ export class Side {
       "a",
       { class: "row", href: `#session/${first.id}` },
       mark,
+      initials,
       h("span", { class: "row-text" }, name, detail),
       badge,
     );
@@ -96,6 +104,8 @@ export class Side {
       update: (session) => {
         mark.className = `state-mark ${session.ended ? "ended" : session.state}`;
         setText(name, customerName(session.customer, w("console.queue.customer")));
+        initials.className = `initials ${session.ended ? "ended" : session.state}`;
+        setText(initials, (name.textContent ?? "").slice(0, 2));
         setText(detail, sessionState(session));
         const unread = session.ended ? 0 : session.unread;
         badge.hidden = unread === 0;

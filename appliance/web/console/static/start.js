@@ -6,7 +6,8 @@ import { absolute, duration, spelled, w } from "./words.js";
 
 /** @typedef {import("./state.js").Key} Key */
 
-const STEPS = ["open", "opened", "downloaded", "connected"];
+/** What the customer does, in order. */
+const STEPS = ["opened", "downloaded", "connected"];
 /** Validities to choose from beside the site's own, in minutes. */
 const VALIDITIES = [10, 30, 60, 240, 1440];
 
@@ -128,7 +129,7 @@ export class Start {
       const reached = STEPS.indexOf(key.state);
       if (steps.dataset.reached !== String(reached)) {
         steps.dataset.reached = String(reached);
-        fill(steps, ...STEPS.slice(0, 4).map((step, index) => stepItem(step, index, reached)));
+        fill(steps, ...STEPS.map((step, index) => stepItem(step, index, reached)));
       }
       const warning = keyWarning(key);
       note.hidden = !warning;

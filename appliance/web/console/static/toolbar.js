@@ -14,7 +14,7 @@ export class Toolbar {
   constructor(view) {
     this.view = view;
     this.#name = h("h1", { class: "session-name" });
-    this.#state = h("span", { class: "tag" });
+    this.#state = h("span", { class: "tag warn" });
     this.#recording = h("span", { class: "tag danger recording" }, icon("record"), h("span", null, w("console.session.recording")));
     this.#people = h("ul", { class: "people", "aria-label": w("console.session.people") });
     this.#control = button({ icon: "pointer", text: w("console.control.request"), class: "tool main", press: () => this.#pressControl() });
@@ -115,8 +115,7 @@ export class Toolbar {
     setText(this.#name, view.name);
     this.#name.title = view.name;
     setText(this.#state, sessionState(session));
-    this.#state.className = `tag ${session.ended ? "" : "warn"}`;
-    this.#state.hidden = session.state === "active" && !over;
+    this.#state.hidden = session.state === "active" || over;
     this.#recording.hidden = !session.recording || over;
     this.#drawPeople();
     this.#drawControl();
