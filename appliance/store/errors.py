@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
+from pathlib import Path
 
 
 class StoreError(Exception):
@@ -44,13 +46,28 @@ _BY_ERRNO = {
 }
 
 
-def as_store_error(error: sqlite3.Error, path: object) -> StoreError | None:
+def as_store_error(error: sqlite3.Error, path: Path) -> StoreError | None:
     """The StoreError that `error` means, or None where it is a bug (bad SQL, a broken constraint)."""
     code = getattr(error, "sqlite_errorcode", None)
     name = _BY_SQLITE_CODE.get(code & 0xFF) if code is not None else None
+    if name == "store.damaged" and not _can_be_read(path):
+        name = "store.unavailable"
     return StoreError(name, path=str(path)) if name else None
 
 
 def os_error_as_store_error(error: OSError, path: object) -> StoreError:
     """The same for an operating system's error about a file in the data folder."""
     return StoreError(_BY_ERRNO.get(error.errno or 0, "store.unavailable"), path=str(path))
+
+
+def _can_be_read(path: Path) -> bool:
+    # SQLite calls a disk that answers no read a damaged database, too.
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.pread(descriptor, 1, 0)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return False
+    return True

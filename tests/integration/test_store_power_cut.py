@@ -93,6 +93,6 @@ def test_a_broken_constraint_is_a_bug_and_no_state_of_the_disk() -> None:
         connection.execute("CREATE TABLE t (a INTEGER NOT NULL)")
         with pytest.raises(sqlite3.IntegrityError) as caught:
             connection.execute("INSERT INTO t VALUES (NULL)")
-        assert as_store_error(caught.value, "x") is None
+        assert as_store_error(caught.value, Path("x")) is None
     finally:
         connection.close()
