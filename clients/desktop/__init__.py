@@ -31,6 +31,9 @@ import sys
 from clients.desktop.protocol import Clipboard, Desktop, DesktopUnavailable, Injector
 from clients.desktop.sharing import ScreenShare
 
+SWITCH_SECONDS = 0.0005
+"""How long one thread of the client may keep the others waiting."""
+
 __all__ = ["Clipboard", "Desktop", "DesktopUnavailable", "Injector", "ScreenShare", "open_desktop"]
 
 
@@ -39,6 +42,8 @@ def open_desktop() -> Desktop:
 
     Raises DesktopUnavailable with a message id under `screen.`.
     """
+    # Encoding is Python in a thread beside trio's and the window's: at the default of 5 ms they would wait for it.
+    sys.setswitchinterval(SWITCH_SECONDS)
     if sys.platform.startswith("linux"):
         from clients.desktop.x11 import X11Desktop
 

@@ -27,6 +27,8 @@ ROW_GAP = 4
 """Unchanged rows that do not divide a rectangle: a rectangle of its own costs more."""
 MIN_SCROLL_ROWS = 24
 MIN_SCROLL_WIDTH = 48
+TELLING_ROWS = 16
+"""Different rows that a strip has to have: a blank one says nothing."""
 STRIP = 128
 """Pixels of a row that tell it from other rows when looking for scrolling."""
 
@@ -89,13 +91,14 @@ class Picture:
         if sum(bottom - top for top, bottom in compare.row_runs(0, patch.h, 0, patch.w)) < MIN_SCROLL_ROWS:
             return None
         for left in (0, patch.w // 4, patch.w // 2):
-            found = self._scrolled_strip(patch, compare, left, min(STRIP, patch.w - left))
-            if found is not None:
-                return found
+            new, old = compare.keys(left, min(STRIP, patch.w - left))
+            if len(set(new)) >= TELLING_ROWS:
+                return self._scrolled_strip(patch, compare, new, old)
         return None
 
-    def _scrolled_strip(self, patch: Patch, compare: _Comparison, left: int, width: int) -> tuple[Rect, int] | None:
-        new, old = compare.keys(left, width)
+    def _scrolled_strip(
+        self, patch: Patch, compare: _Comparison, new: list[bytes], old: list[bytes]
+    ) -> tuple[Rect, int] | None:
         # Rows that occur twice (blank ones) say nothing about where they came from.
         places: dict[bytes, int] = {}
         for y, key in enumerate(old):
