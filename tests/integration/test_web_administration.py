@@ -8,6 +8,7 @@ import re
 import sqlite3
 from pathlib import Path
 
+from appliance.store import StoreError
 from tests.support.web_site import Browser, WebSite, web_site
 
 
@@ -214,3 +215,22 @@ async def test_the_overview_says_which_client_there_is(tmp_path: Path) -> None:
         admin = await running.signed_in("erika")
         await admin.get("/login/overview")
         assert "make client" in admin.text
+
+
+async def test_a_full_disk_is_said_plainly_and_only_admins_read_where(tmp_path: Path) -> None:
+    async with web_site(tmp_path) as running:
+        admin, anna = await running.signed_in("erika"), await running.signed_in("anna")
+        await admin.get("/login/teams")
+        await anna.get("/login/account")
+
+        async def full(_write: object) -> None:
+            raise StoreError("store.disk_full", path="/var/lib/beistand/beistand.db")
+
+        running.site.store.write = full  # type: ignore[method-assign,assignment]
+        await admin.post("/login/teams", {"name": "Helpdesk"})
+        assert admin.page.status_code == 503
+        assert "free some space" in admin.text
+        await anna.post("/login/account/language", {"language": "de"})
+        assert anna.page.status_code == 503
+        assert "free some space" not in anna.text
+        assert "was not saved" in anna.text

@@ -88,8 +88,8 @@ class Browser:
         *,
         content: bytes | None = None,
         kind: str = "application/x-www-form-urlencoded",
-    ) -> tuple[int, str]:
-        """A request whose target nobody tidies up, neither its slashes nor its dots: status and set cookies."""
+    ) -> httpx.Response:
+        """A request whose target nobody tidies up, neither its slashes nor its dots; its cookies are not kept."""
         path, _, query = target.partition("#")[0].partition("?")
         body = urlencode({"csrf": self.csrf, **(values or {})}).encode() if content is None else content
         cookies = "; ".join(f"{name}={value}" for name, value in self.client.cookies.items())
@@ -128,9 +128,9 @@ class Browser:
             receive,
             send,
         )
-        start = sent[0]
-        set_cookies = [value.decode() for name, value in start["headers"] if name == b"set-cookie"]
-        return start["status"], "\n".join(set_cookies)
+        text = b"".join(message.get("body", b"") for message in sent[1:])
+        headers_sent = [(name, value) for name, value in sent[0]["headers"] if name != b"content-encoding"]
+        return httpx.Response(sent[0]["status"], headers=headers_sent, content=text)
 
     async def follow(self) -> httpx.Response:
         """Go where the last answer leads."""

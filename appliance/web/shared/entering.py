@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from appliance.domain.permissions import Permission
-from appliance.web.shared.language import LANGUAGE_COOKIE
 from appliance.web.shared.pages import redirect
 from appliance.web.shared.security import SESSION_COOKIE, VISITOR_COOKIE
 
@@ -65,18 +64,10 @@ def destination(wish: str, user: User) -> str:
 
 
 def enter(request: Request, entered: Entered, *, wish: str = "", notice: str = "") -> Response:
-    """Begin the session in this browser and lead on. The token from before signing in is over.
-
-    The account's language becomes the browser's, unless one was chosen here or the account is made in this moment.
-    """
-    user = entered.who.user
-    response = redirect(destination(wish, user), notice=notice)
+    """Begin the session in this browser and lead on. The token from before signing in is over."""
+    response = redirect(destination(wish, entered.who.user), notice=notice)
     response.set_cookie(SESSION_COOKIE, entered.cookie, path="/", secure=True, httponly=True, samesite="lax")
     response.delete_cookie(VISITOR_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
-    if LANGUAGE_COOKIE not in request.cookies and user.signed_in_at is not None:
-        response.set_cookie(
-            LANGUAGE_COOKIE, user.language, max_age=31_536_000, path="/", secure=True, httponly=True, samesite="lax"
-        )
     return response
 
 

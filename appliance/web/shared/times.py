@@ -37,6 +37,8 @@ def absolute(at: float, zone: str, language: str, style: str = "medium") -> str:
 def relative(at: float, now: float, w: Words) -> str:
     """How long ago `at` was, or how long it is until then."""
     apart = abs(now - at)
+    if at > now:
+        apart = round(apart / 60) * 60  # "in 24 hours" is not "in 23 hours" a moment later
     direction = "ago" if at <= now else "in"
     for seconds, unit in _STEPS:
         if apart >= seconds:

@@ -18,7 +18,7 @@ from appliance.words import Words
 
 AUDIT = "/login/audit"
 PAGE = 50
-KINDS = ("identity", "admin", "session", "portal", "recording", "edge", "cli")
+KINDS = ("identity", "admin", "session", "recording")
 _EXPORT_PAGE = 1000
 
 

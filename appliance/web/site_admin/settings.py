@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -62,7 +64,7 @@ async def save(request: Request) -> Response:
     """Check everything, then change everything."""
     site, form = site_of(request), await Form.posted(request)
     before = site.settings.current
-    teams = {team.id for team in await site.identity.accounts.teams()}
+    teams = {team.id: team.name for team in await site.identity.accounts.teams()}
     host_names = tuple(form.lines("host_names", maximum=4000))
     wanted = {
         "site_name": form.text("site_name", maximum=80),
@@ -83,7 +85,7 @@ async def save(request: Request) -> Response:
         except SettingsError as error:
             form.wrong(error.field, error.reason, **error.message_args)
         else:
-            if changed := _changed(before, after):
+            if changed := _changed(before, after, teams):
                 await site.audit.record(
                     "admin.settings_changed",
                     actor=request.state.user.user.name,
@@ -95,10 +97,10 @@ async def save(request: Request) -> Response:
     return await _page(request, form)
 
 
-def _changed(before: SiteSettings, after: SiteSettings) -> dict[str, str]:
+def _changed(before: SiteSettings, after: SiteSettings, teams: Mapping[str, str]) -> dict[str, str]:
     old, new = msgspec.structs.asdict(before), msgspec.structs.asdict(after)
-    return {name: f"{_text(old[name])} → {_text(new[name])}" for name in new if old[name] != new[name]}
 
+    def text(value: object) -> str:
+        return ", ".join(value) if isinstance(value, tuple) else teams.get(str(value), str(value or "–"))
 
-def _text(value: object) -> str:
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    return {name: f"{text(old[name])} → {text(new[name])}" for name in new if old[name] != new[name]}

@@ -58,7 +58,8 @@ function refreshTimes() {
   for (const element of document.querySelectorAll("time[title]")) {
     const seconds = (Date.parse(element.getAttribute("datetime") ?? "") - Date.now()) / 1000;
     const step = STEPS.find(([, length]) => Math.abs(seconds) >= length);
-    if (step) element.textContent = relative.format(Math.trunc(seconds / step[1]), step[0]);
+    if (step && seconds < 0) element.textContent = relative.format(Math.ceil(seconds / step[1]), step[0]);
+    else if (step) element.textContent = relative.format(Math.round(seconds / step[1]), step[0]);
   }
 }
 
