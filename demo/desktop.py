@@ -89,6 +89,9 @@ async def run_desktop(
         nursery.start_soon(run_in_home, ["mousepad", "--disable-server", str(letter)])
         terminal = ["xterm", "-fa", "DejaVu Sans Mono", "-fs", "11", "-geometry", "84x20+40+420"]
         nursery.start_soon(run_in_home, terminal)
+        # Beside the place where the client's window comes up.
+        place = ["xdotool", "search", "--sync", "--onlyvisible", "--class", "mousepad"]
+        await run_program([*place, "windowsize", "800", "310", "windowmove", "40", "70"], env)
         task_status.started(env)
         await trio.sleep_forever()
 

@@ -25,7 +25,7 @@ def portal(seeded_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def visitor(portal: Appliance) -> Iterator[Customer]:
-    with customer(portal) as person:
+    with customer(portal.address) as person:
         yield person
 
 
@@ -48,7 +48,7 @@ def test_the_start_belongs_to_this_browser_and_to_no_other(portal: Appliance, vi
     assert cookie.path == "/"
     assert cookie.has_nonstandard_attr("HttpOnly")
     assert cookie.expires is None
-    with customer(portal) as other:
+    with customer(portal.address) as other:
         assert other.http.get("/start").headers["location"] == "/"
         assert other.post(key).status_code == 422
 
@@ -73,7 +73,7 @@ def test_a_look_alike_is_explained_beside_the_field_and_is_not_counted(portal: A
 
 def test_the_copied_link_fills_in_the_key_and_consumes_nothing(portal: Appliance, visitor: Customer) -> None:
     key = session_key(portal)
-    with customer(portal, agent="MailScanner/1.0") as scanner:
+    with customer(portal.address, agent="MailScanner/1.0") as scanner:
         for _ in range(10):
             assert scanner.http.get(f"/k/{key}").status_code == 200
             assert scanner.http.head(f"/k/{key}").status_code == 200
@@ -94,7 +94,7 @@ def test_scanners_may_open_and_download_as_often_as_they_like(
     visitor.start(session_key(portal))
     address = re.search(r"/download/[^\" ]+", visitor.command())
     assert address
-    with customer(portal, agent="LinkChecker") as scanner:
+    with customer(portal.address, agent="LinkChecker") as scanner:
         for _ in range(30):
             assert scanner.http.head(address[0]).status_code == 200
             assert scanner.http.get(address[0]).content.startswith(PROGRAM)
@@ -178,7 +178,7 @@ def test_the_page_hears_of_the_download_at_once(portal: Appliance, visitor: Cust
         assert events.headers["content-type"].startswith("text/event-stream")
         lines = (line for line in events.iter_lines() if line.startswith("data: "))
         assert json.loads(next(lines)[6:])["phase"] == "opened"
-        with customer(portal) as terminal:
+        with customer(portal.address) as terminal:
             address = re.search(r"/download/[^\" ]+", visitor.command())
             assert address
             terminal.http.get(address[0])
@@ -199,7 +199,7 @@ def test_the_page_hears_of_the_download_at_once(portal: Appliance, visitor: Cust
 def test_a_system_without_a_client_is_told_so_before_the_key_is_spent_and_after(
     portal: Appliance, agent: str, system: str
 ) -> None:
-    with customer(portal, agent=agent) as visitor:
+    with customer(portal.address, agent=agent) as visitor:
         assert f"There is no program for {system} yet" in text_of(visitor.http.get("/").text)
         page = visitor.start(session_key(portal))
         assert f"For {system} there is no program yet. {ANNA.display_name} sees this, too." in text_of(page)
@@ -208,7 +208,7 @@ def test_a_system_without_a_client_is_told_so_before_the_key_is_spent_and_after(
 
 
 def test_the_page_speaks_the_browsers_language_and_can_be_switched(portal: Appliance) -> None:
-    with customer(portal, language="de-AT,de;q=0.9,en;q=0.5") as visitor:
+    with customer(portal.address, language="de-AT,de;q=0.9,en;q=0.5") as visitor:
         page = visitor.http.get("/")
         assert '<html lang="de"' in page.text
         assert "Geben Sie den Schlüssel ein" in text_of(page.text)
@@ -225,7 +225,7 @@ def test_an_appliance_without_a_built_client_says_so(seeded_folder: Path, tmp_pa
     shutil.copytree(seeded_folder, tmp_path / "data")
     with (
         appliance(tmp_path / "data", env={"BEISTAND_CLIENTS": str(tmp_path / "none")}) as site,
-        customer(site) as visitor,
+        customer(site.address) as visitor,
     ):
         page = text_of(visitor.start(session_key(site)))
         assert "is not available on this appliance" in page

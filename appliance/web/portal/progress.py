@@ -97,13 +97,14 @@ class ProgressStream(Response):
             await send({"type": "http.response.body", "body": data, "more_body": True})
             if progress.phase in (Phase.ENDED, Phase.EXPIRED):
                 return
-            waiting = True
-            while waiting:
-                with trio.move_on_after(HEARTBEAT_SECONDS):
-                    state = await self._broker.wait_change(self._start_id, state.version)
-                    waiting = False
-                if waiting:
-                    await send({"type": "http.response.body", "body": b": here\n\n", "more_body": True})
+            state = await self._changed(state.version, send)
+
+    async def _changed(self, seen: int, send: Send) -> StartProgress | None:
+        """The start's next state, with a sign of life now and then until it comes."""
+        while True:
+            with trio.move_on_after(HEARTBEAT_SECONDS):
+                return await self._broker.wait_change(self._start_id, seen)
+            await send({"type": "http.response.body", "body": b": here\n\n", "more_body": True})
 
 
 async def _cancel_when_gone(receive: Receive, scope: trio.CancelScope) -> None:

@@ -171,7 +171,7 @@ async def download(request: Request) -> Response:
         elif request.method == "HEAD" and packages:
             package = packages[-1]
         else:
-            package = await _pack(request, client, start)
+            package = await _pack(request, client, start) or (packages[-1] if packages else None)
     except Unavailable:
         return _gone(request)
     return await _deliver(request, package)
