@@ -97,9 +97,11 @@ class Broker:
                     if session.record.recorded:
                         await session.start_recording()
                 task_status.started()
-                await self._watch()
+                try:
+                    await self._watch()
+                finally:
+                    self.ctx.nursery = None
         finally:
-            self.ctx.nursery = None
             await self._close_recordings()
 
     # -- the portal ---------------------------------------------------------------------------------------------
@@ -367,8 +369,8 @@ class Broker:
 
     async def _watch(self) -> None:
         """Once a second: what is over by now; once a minute: what an admin has changed, what is to be forgotten."""
-        seen = self.ctx.now()
-        for second in range(1, 2**62):
+        seen, next_minute = self.ctx.now(), trio.current_time() + 60
+        while True:
             await trio.sleep(1)
             now = trio.current_time()
             for session in list(self.sessions.values()):
@@ -387,7 +389,8 @@ class Broker:
                 self._presence_changed()
             self.starts.expire(seen)
             seen = self.ctx.now()
-            if second % 60 == 0:
+            if now >= next_minute:
+                next_minute = now + 60
                 await self.starts.tick()
                 await self._load_fallback()
 

@@ -340,7 +340,7 @@ class Sharing:
         customer = self._session.customer
         if source is None or customer is None:
             return
-        self.screen_problem = None
+        source.on_accepted = self._screen_begins
         self._fan = ScreenFan(
             source,
             ask_restart=partial(customer.link.tell, ScreenRestart()),
@@ -348,6 +348,11 @@ class Sharing:
             tap=self._session.tap,
         )
         source.on_closed = lambda _refusal: self._screen_gone(source)
+
+    def _screen_begins(self) -> None:
+        if self.screen_problem is not None:
+            self.screen_problem = None
+            self._session.changed()
 
     def _end_screen(self) -> None:
         fan, self._fan = self._fan, None

@@ -52,9 +52,10 @@ def read_key(text: str) -> TypedKey | LookAlikes | NoKey:
     """What a person's text is: case, spaces and dashes do not matter."""
     if len(text) > MAX_TYPED:
         return NoKey()
-    key = "".join(character for character in text if character not in _IGNORED).upper()
+    key = "".join(character for character in text if character not in _IGNORED)
     if not key.isascii():
         return NoKey()
+    key = key.upper()
     seen = "".join(character for character in dict.fromkeys(key) if character in LOOK_ALIKES)
     if any(character not in ALPHABET and character not in LOOK_ALIKES for character in key):
         return NoKey()

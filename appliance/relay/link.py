@@ -34,6 +34,7 @@ from appliance.wire.connection import (
 )
 from appliance.wire.frames import Flag, FrameType, ProtocolError
 from appliance.wire.messages import Message, Open, Refusal, encode
+from appliance.wire.pace import Pace
 from appliance.wire.stream import WireStream
 
 PING_INTERVAL = 10.0
@@ -87,7 +88,7 @@ class Port:
         self.on_accepted: Callable[[], None] | None = None
         self.on_closed: Callable[[Refusal | None], None] | None = None
 
-    def send(self, payload: bytes, flags: Flag = Flag.FIN) -> None:
+    def send(self, payload: bytes | memoryview, flags: Flag = Flag.FIN) -> None:
         """Queue a message or a part of one."""
         if self.open:
             self._link.connection.send(self.channel, payload, flags)
@@ -132,6 +133,7 @@ class Link:
         self.end: LinkEnd | None = None
         self._pinged = (b"", 0.0)
         self._pool = pool
+        self._pace = Pace()
         self._work: deque[Callable[[], Awaitable[None]]] = deque()
         self._working = False
         self._fewer = trio.Event()
@@ -229,10 +231,12 @@ class Link:
                 async with trio.open_nursery() as nursery:
                     self._nursery = nursery
                     nursery.start_soon(self._send)
-                    await self._read(handler)
+                    try:
+                        await self._read(handler)
+                    finally:
+                        self._nursery = None  # from here on it takes no more tasks
         finally:
             self.end = self.end or LinkEnd.CLOSED
-            self._nursery = None
             for port in list(self.ports.values()):
                 self.forget(port)
                 if port.on_closed is not None:
@@ -334,7 +338,7 @@ class Link:
 
     async def _send(self) -> None:
         while True:
-            buffers = self.connection.data_to_send()
+            buffers = self.connection.data_to_send(self._pace.size)
             if not buffers:
                 if self._closing:
                     return self._over(LinkEnd.CLOSED)
@@ -342,13 +346,16 @@ class Link:
                 # Between the look above and this wait nothing else ran.
                 await self._wake.wait()
                 continue
+            began = trio.current_time()
             with trio.move_on_after(STALL_SECONDS) as stall:
                 try:
-                    await self.stream.send_all(b"".join(buffers))
+                    data = b"".join(buffers)
+                    await self.stream.send_all(data)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     return self._over(LinkEnd.BROKEN)
             if stall.cancelled_caught:
                 return self._over(LinkEnd.STALLED)
+            self._pace.took(len(data), trio.current_time() - began)
             self._sent()
 
     def _sent(self) -> None:

@@ -549,6 +549,7 @@ class BrokerSite:
 @asynccontextmanager
 async def broker_site(folder: Path, clock: trio.testing.MockClock, **options: Any) -> AsyncIterator[BrokerSite]:
     """A site in `folder` with a running broker, until the block ends."""
+    assert trio.lowlevel.current_clock() is clock, "the test itself has to ask for `mock_clock`"
     clock.rate = 1.0
     store = await Store.open(folder)
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from trio.testing import MockClock
+
 from appliance.wire import messages as m
 from appliance.wire.channels import ChannelName
 from appliance.wire.frames import Flag
@@ -9,7 +11,9 @@ from appliance.wire.input import Key, pack_input, read_input
 from tests.support.broker import BrokerSite
 
 
-async def test_a_technician_sees_controls_and_chats_with_the_customer_of_their_key(hall: BrokerSite) -> None:
+async def test_a_technician_sees_controls_and_chats_with_the_customer_of_their_key(
+    hall: BrokerSite, mock_clock: MockClock
+) -> None:
     anna = await hall.console(await hall.person("Anna"))
     customer = await hall.waiting(anna)
     queue = await anna.sees("queue", len)
