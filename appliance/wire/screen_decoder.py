@@ -132,12 +132,11 @@ def unpack_indexes(indexed: Indexed) -> bytes:
     """The pixels of a PALETTE operation, 4 bytes each. Raises ProtocolError for an index without a colour."""
     bits = indexed.bits
     colours = [bytes(indexed.colours[at : at + 4]) for at in range(0, len(indexed.colours), 4)]
-    mask, per_byte = (1 << bits) - 1, 8 // bits
+    mask = (1 << bits) - 1
     shifts = range(8 - bits, -1, -bits)
     try:
         pixels = [colours[byte >> shift & mask] for byte in indexed.indexes for shift in shifts]
     except IndexError as error:
         # The last byte's filling is zeros, so that every index has to have a colour.
         raise ProtocolError("wire.screen_malformed") from error
-    assert len(pixels) - indexed.w * indexed.h < per_byte
     return b"".join(pixels[: indexed.w * indexed.h])

@@ -55,7 +55,7 @@ class ScreenEncoder:
     def __init__(self) -> None:
         self._seq = 0
         self._picture = Picture(1, 1)
-        self._zstd: zstandard.ZstdCompressionObj | None = None
+        self._zstd = _stream()
         self._motion = Motion()
         self._quarters = 4
         self._cursor: CursorShape | None = None
@@ -97,7 +97,7 @@ class ScreenEncoder:
     def _begin(self, layout: Layout) -> None:
         self._picture = Picture(layout.width, layout.height)
         self._motion.reset(layout.width, layout.height)
-        self._zstd = zstandard.ZstdCompressor(compression_params=_PARAMETERS).compressobj()
+        self._zstd = _stream()
         self._kind = Kind.RESTART
         self._quarters = 4
         self._pending, self._size = [], 0
@@ -184,7 +184,6 @@ class ScreenEncoder:
         if not self._pending:
             return
         zstd = self._zstd
-        assert zstd is not None, "a stream begins with a restart"
         data = zstd.compress(b"".join(self._pending)) + zstd.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
         self._pending, self._size = [], 0
         self._seq = (self._seq + 1) & 0xFFFFFFFF
@@ -192,3 +191,7 @@ class ScreenEncoder:
         header = Header(self._kind, self._seq, captured - begin, time.perf_counter() - captured)
         self._messages.append(Message(self._seq, screen.pack_header(header) + data, self._kind is Kind.RESTART))
         self._kind = Kind.UPDATE
+
+
+def _stream() -> zstandard.ZstdCompressionObj:
+    return zstandard.ZstdCompressor(compression_params=_PARAMETERS).compressobj()

@@ -71,7 +71,8 @@ class Motion:
 
     def jpeg(self, picture: Picture, rect: Rect, quality: int) -> bytes | None:
         """The region as JPEG; it is lossy from now on. None when it is to be sent lossless."""
-        assert self._jpeg is not None
+        if self._jpeg is None:
+            return None
         stride = picture.width * 4
         image = self._jpeg.compress(picture.pixels, rect.y * stride + rect.x * 4, stride, rect.w, rect.h, quality)
         if image is not None:

@@ -206,20 +206,19 @@ class _Selection:
         self._window.delete_property(self._property)
         self.display.flush()
 
-    def _piece(self) -> None:
+    def _piece(self, incoming: bytearray) -> None:
         """The next piece of an INCR transfer is there; an empty one is the end."""
-        assert self._incoming is not None
         value = self._window.get_full_property(self._property, self._x.AnyPropertyType, MAX_TEXT // 4)
         self._window.delete_property(self._property)
         self.display.flush()
         if value is None or value.format != 8:
             return
         piece = bytes(value.value)
-        self._incoming += piece
+        incoming += piece
         self._incoming_until = time.monotonic() + PATIENCE
-        if not piece or len(self._incoming) > MAX_TEXT:
-            data, self._incoming, self._incoming_until = bytes(self._incoming), None, math.inf
-            self._copied(data)
+        if not piece or len(incoming) > MAX_TEXT:
+            self._incoming, self._incoming_until = None, math.inf
+            self._copied(bytes(incoming))
 
     def _copied(self, data: bytes) -> None:
         if not data or len(data) > MAX_TEXT:
@@ -232,15 +231,14 @@ class _Selection:
     # -- our text -----------------------------------------------------------------------------------------------
 
     def _property_changed(self, event: Any) -> None:
+        incoming = self._incoming
         if event.window.id == self._window.id:
             if event.atom == self._timestamp and self._owned_at == -1:
                 self._owned_at = event.time
                 self._window.set_selection_owner(self._clipboard, event.time)
                 self.display.flush()
-            elif (
-                event.atom == self._property and event.state == self._x.PropertyNewValue and self._incoming is not None
-            ):
-                self._piece()
+            elif event.atom == self._property and event.state == self._x.PropertyNewValue and incoming is not None:
+                self._piece(incoming)
         elif event.state == self._x.PropertyDelete:
             self._next_piece(event.window, event.atom)
 
