@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.support.appliance import ANNA, PASSWORD, Appliance, Person
 from tests.support.desktop import VirtualDesktop, eventually
+from tests.support.network import CustomerNetwork
 from tests.support.portal import Customer, customer
 from tests.support.processes import Program, running
 
@@ -63,13 +64,20 @@ def make_key(page: Page) -> str:
 
 
 @contextlib.contextmanager
-def client(site: Appliance, desktop: VirtualDesktop, key: str, folder: Path, **env: str) -> Iterator[Program]:
+def client(
+    site: Appliance,
+    desktop: VirtualDesktop,
+    key: str,
+    folder: Path,
+    network: CustomerNetwork | None = None,
+    **env: str,
+) -> Iterator[Program]:
     """The customer types `key` on the portal, downloads, and runs the client (from source) on `desktop`."""
-    with customer(site) as person:
+    with customer(site.address_from(network.appliance_host) if network else site.address) as person:
         start_file = _download(person, key, folder)
     variables = {**desktop.env, "LANG": "en_GB.UTF-8", "LC_ALL": "", "PYTHONPATH": str(ROOT), "no_proxy": "*", **env}
-    argv = [sys.executable, "-m", "clients.customer", "--start-file", start_file]
-    with running(argv, env=variables) as program:
+    argv: list[str | Path] = [sys.executable, "-m", "clients.customer", "--start-file", start_file]
+    with running(network.argv(argv) if network else argv, env=variables) as program:
         yield program
 
 
@@ -88,4 +96,6 @@ def answer_question(desktop: VirtualDesktop, *, allow: bool = True) -> None:
     time.sleep(DEAF_SECONDS)
     desktop.run("xdotool", "windowfocus", "--sync", window)
     desktop.run("xdotool", "key", "--delay", "30", *(["Tab"] if allow else []), "Return")
-    eventually(lambda: window not in desktop.run("sh", "-c", f"xdotool search --onlyvisible --name '{QUESTION}' || true"))
+    eventually(
+        lambda: window not in desktop.run("sh", "-c", f"xdotool search --onlyvisible --name '{QUESTION}' || true")
+    )

@@ -72,12 +72,18 @@ export class Controls {
     if (on) {
       const channel = this.link.channel("input", this.session, {
         frame: () => undefined,
+        // Only now does a key press arrive; to have the keyboard earlier would lose the first ones.
+        opened: () => {
+          this.stage.control(true);
+          this.focus();
+        },
         lost: () => this.sender.held.clear(),
         closed: () => {
           // Why is in the session's state, which follows.
           if (this.#channel !== channel) return;
           this.#channel = null;
           this.active = false;
+          this.stage.control(false);
         },
       });
       this.#channel = channel;
@@ -85,9 +91,8 @@ export class Controls {
       this.sender.releaseAll();
       this.#channel?.close();
       this.#channel = null;
+      this.stage.control(false);
     }
-    this.stage.control(on);
-    if (on) this.focus();
   }
 
   focus() {
