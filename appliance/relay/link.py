@@ -349,13 +349,13 @@ class Link:
             began = trio.current_time()
             with trio.move_on_after(STALL_SECONDS) as stall:
                 try:
-                    data = b"".join(buffers)
-                    await self.stream.send_all(data)
+                    for buffer in buffers:
+                        await self.stream.send_all(buffer)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     return self._over(LinkEnd.BROKEN)
             if stall.cancelled_caught:
                 return self._over(LinkEnd.STALLED)
-            self._pace.took(len(data), trio.current_time() - began)
+            self._pace.took(sum(map(len, buffers)), trio.current_time() - began)
             self._sent()
 
     def _sent(self) -> None:

@@ -43,7 +43,7 @@ class Pipe:
 
         def on_data(payload: memoryview | bytes, flags: Flag) -> None:
             owed.add(len(payload))
-            target.send(bytes(payload), flags)
+            target.send(payload, flags)
 
         def on_sent() -> None:
             owed.settle(target.queued)

@@ -6,6 +6,9 @@ only, which gives the parity of the channel numbers they open (as in HTTP/2, RFC
 
 Credit (RFC 9113 §5.2) is per channel and direction: a sender may have as many payload bytes under way as the
 receiver has granted. The receiver grants by `consumed`, which is called when the bytes have really gone on.
+
+A channel's number is used once and numbers only grow, so what arrives for a channel that is no more was under way when
+it closed and is dropped, while a number that never was is the peer's error.
 """
 
 from __future__ import annotations
@@ -15,6 +18,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from typing import NamedTuple
+
+import msgspec
 
 from appliance.wire.channels import CONTROL_PRIORITY, TRAITS, ChannelName
 from appliance.wire.frames import HEADER, HEADER_SIZE, MAX_PAYLOAD, Flag, FrameReader, FrameType, ProtocolError
@@ -24,9 +30,20 @@ MAX_CHANNELS = 256
 """Open channels on one connection."""
 MAX_CONTROL_QUEUE = 1024 * 1024
 """Bytes of control frames waiting to be sent; a peer that lets more pile up does not read."""
-BULK_SLICE = 16 * 1024
-"""Payload bytes of one frame on a channel of bulk priority: what a key press may have to wait for."""
+SEND_SIZE = 64 * 1024
+"""Bytes that `data_to_send` gives at once: what a key press may have to wait for."""
+SMALL = 16 * 1024
+"""Bytes; frames shorter than this are written together."""
+SMALLEST_ROOM = 1024
+"""Bytes; a message is not cut to fill a room smaller than this."""
 MAX_CREDIT = 64 * 1024 * 1024
+MAX_PING = 64
+"""Bytes of a PING's payload."""
+
+# Python's flag arithmetic takes longer than all else that is done with a frame.
+_FIN = int(Flag.FIN)
+_RESTART = int(Flag.RESTART)
+_FLAGS = tuple(Flag(value) for value in range(4))
 
 
 class Side(enum.Enum):
@@ -36,46 +53,40 @@ class Side(enum.Enum):
     PEER = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Handshake:
+class Handshake(msgspec.Struct, frozen=True, gc=False):
     """GREETING, HELLO, WELCOME or REFUSED arrived. `payload` is its JSON."""
 
     type: FrameType
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
+class Control(msgspec.Struct, frozen=True, gc=False):
     """A control message arrived. `payload` is its JSON."""
 
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True):
     """The peer asks for a channel; answer with `accept` or `deny`."""
 
     channel: int
     request: Open
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True, gc=False):
     """The peer accepted a channel that this side opened."""
 
     channel: int
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(msgspec.Struct, frozen=True, gc=False):
     """The peer refused a channel that this side opened. `payload` is a Refusal's JSON."""
 
     channel: int
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(msgspec.Struct, frozen=True, gc=False):
     """Bytes of a channel's message; a view that is good until the next `receive`."""
 
     channel: int
@@ -83,28 +94,24 @@ class Data:
     flags: Flag
 
 
-@dataclass(frozen=True, slots=True)
-class CreditGranted:
+class CreditGranted(msgspec.Struct, frozen=True, gc=False):
     """The peer may take more on this channel: what waited for credit can go."""
 
     channel: int
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(msgspec.Struct, frozen=True, gc=False):
     """The peer closed a channel. `payload` is a Refusal's JSON or empty."""
 
     channel: int
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Pinged:
+class Pinged(msgspec.Struct, frozen=True, gc=False):
     """PING arrived; the answer is queued already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ponged:
+class Ponged(msgspec.Struct, frozen=True, gc=False):
     """PONG arrived with the payload of our PING."""
 
     payload: bytes
@@ -119,6 +126,12 @@ class _State(enum.Enum):
     OPEN = enum.auto()
 
 
+class _Queued(NamedTuple):
+    payload: bytes | memoryview
+    flags: int
+    frame: bytes = b""  # the same with its header, where it was copied anyway
+
+
 @dataclass(slots=True)
 class _Channel:
     name: ChannelName
@@ -127,9 +140,11 @@ class _Channel:
     credit: int  # bytes this side may still send
     window: int  # bytes the peer may still send
     message: int = 0  # bytes of the incoming message so far
+    inside: bool = False  # the incoming message has begun
+    cut: bool = False  # the outgoing message has begun: its rest must follow
     grant: int = 0  # consumed, not yet granted again
     queued: int = 0  # payload bytes in queue
-    queue: deque[tuple[bytes | memoryview, int]] = field(default_factory=deque)
+    queue: deque[_Queued] = field(default_factory=deque)
     scheduled: bool = False
 
 
@@ -141,7 +156,7 @@ class Connection:
         self._next = 2 if side is Side.APPLIANCE else 1
         self._reader = FrameReader()
         self._channels: dict[int, _Channel] = {}
-        self._closing: set[int] = set()  # closed by this side; frames under way are dropped
+        self._peers_last = 0  # the highest number that the peer has opened
         self._control: deque[bytes] = deque()
         self._control_size = 0
         self._ready: list[tuple[int, int, int]] = []  # (priority, turn, channel)
@@ -185,11 +200,19 @@ class Connection:
     def send(self, channel: int, payload: bytes | memoryview, flags: Flag = Flag.FIN) -> None:
         """Queue one message, or with flags of its own a part of one; cut into frames as it is sent.
 
-        Raises KeyError when the channel is not open.
+        A view is copied, since what it shows may change; bytes are not. Raises KeyError when the channel is not open.
         """
         state = self._channels[channel]
-        state.queue.append((payload, flags))
-        state.queued += len(payload)
+        size = len(payload)
+        if isinstance(payload, bytes):
+            state.queue.append(_Queued(payload, int(flags)))
+        elif size > MAX_PAYLOAD:
+            state.queue.append(_Queued(bytes(payload), int(flags)))
+        else:
+            # Copied together with its header, so that nothing has to be put together when it is sent.
+            frame = b"".join((HEADER.pack(FrameType.DATA, flags, channel, size), payload))
+            state.queue.append(_Queued(memoryview(frame)[HEADER_SIZE:], int(flags), frame))
+        state.queued += size
         self._schedule(channel, state)
 
     def consumed(self, channel: int, size: int) -> None:
@@ -204,15 +227,17 @@ class Connection:
             state.grant = 0
 
     def drop_queued(self, channel: int) -> None:
-        """Forget what is queued on a channel; only between messages that mean nothing without each other."""
+        """Forget the messages queued on a channel; of one that was begun the rest still goes. Raises KeyError."""
         state = self._channels[channel]
-        state.queue.clear()
-        state.queued = 0
+        kept: deque[_Queued] = deque()
+        while state.cut and state.queue and not (kept and kept[-1].flags & _FIN):
+            kept.append(state.queue.popleft())
+        state.queue = kept
+        state.queued = sum(len(entry.payload) for entry in kept)
 
     def close(self, channel: int, refusal: bytes = b"") -> None:
         """Close a channel at once; what was queued on it is dropped."""
         if self._channels.pop(channel, None) is not None:
-            self._closing.add(channel)
             self._queue_control(FrameType.CLOSE, channel, refusal)
 
     def queued(self, channel: int) -> int:
@@ -230,24 +255,39 @@ class Connection:
 
     @property
     def wants_to_send(self) -> bool:
-        """Whether `data_to_send` would return anything."""
+        """Whether there may be something to send. After a close, `data_to_send` may once find nothing."""
         return bool(self._control or self._ready)
 
-    def data_to_send(self, limit: int = 64 * 1024) -> list[bytes | memoryview]:
-        """The next buffers to write, about `limit` bytes in all; empty when there is nothing (more) to send now."""
-        out: list[bytes | memoryview] = []
+    def data_to_send(self, limit: int = SEND_SIZE) -> list[bytes]:
+        """The next buffers to write, each worth a write of its own; empty when there is nothing (more) to send now.
+
+        Together they are at most `limit` bytes, unless one frame of the connection itself is longer; on a narrow link a
+        lower one gets what is urgent in sooner.
+        """
+        out: list[bytes] = []
+        small: list[bytes] = []
         size = 0
-        while size < limit:
+        while limit - size >= SMALLEST_ROOM:
             urgent = bool(self._ready) and self._ready[0][0] < CONTROL_PRIORITY
             if self._control and not urgent:
                 frame = self._control.popleft()
                 self._control_size -= len(frame)
-                out.append(frame)
+                small.append(frame)
                 size += len(frame)
             elif self._ready:
-                size += self._send_slice(out)
+                frame = self._next_frame(limit - size - HEADER_SIZE)
+                size += len(frame)
+                if len(frame) < SMALL:
+                    small.append(frame)
+                else:
+                    if small:
+                        out.append(b"".join(small))
+                        small.clear()
+                    out.append(frame)
             else:
                 break
+        if small:
+            out.append(b"".join(small))
         return out
 
     # -- receiving ----------------------------------------------------------------------------------------------
@@ -285,40 +325,40 @@ class Connection:
 
     def _schedule(self, number: int, channel: _Channel) -> None:
         blocked = channel.state is not _State.OPEN or not channel.queue
-        if blocked or channel.scheduled or (channel.credit <= 0 and len(channel.queue[0][0]) > 0):
+        if blocked or channel.scheduled or (channel.credit <= 0 and len(channel.queue[0].payload) > 0):
             return
         channel.scheduled = True
         self._turn += 1
         heappush(self._ready, (channel.priority, self._turn, number))
 
-    def _send_slice(self, out: list[bytes | memoryview]) -> int:
-        """Append one frame of the most urgent channel; channels of one priority take turns."""
+    def _next_frame(self, room: int) -> bytes:
+        """One frame of the most urgent channel with at most `room` payload bytes, or b""; channels of one priority take
+        turns."""
         _priority, _turn, number = heappop(self._ready)
         channel = self._channels.get(number)
         if channel is None:
-            return 0
+            return b""
         channel.scheduled = False
         if not channel.queue:
-            return 0
-        payload, flags = channel.queue.popleft()
-        bound = min(channel.credit, BULK_SLICE if channel.priority > CONTROL_PRIORITY else MAX_PAYLOAD)
+            return b""
+        payload, flags, frame = channel.queue.popleft()
+        bound = min(channel.credit, room, MAX_PAYLOAD)
         if len(payload) > bound:
             view = memoryview(payload)
-            channel.queue.appendleft((view[bound:], flags & ~Flag.RESTART))
-            payload, flags = view[:bound], flags & ~Flag.FIN
+            channel.queue.appendleft(_Queued(view[bound:], flags & ~_RESTART))
+            payload, flags, frame = view[:bound], flags & ~_FIN, b""
         size = len(payload)
         channel.credit -= size
         channel.queued -= size
-        out.append(HEADER.pack(FrameType.DATA, flags, number, size))
-        out.append(payload)
+        channel.cut = not flags & _FIN
         self._schedule(number, channel)
-        return HEADER_SIZE + size
+        return frame or b"".join((HEADER.pack(FrameType.DATA, flags, number, size), payload))
 
     def _receive_data(self, number: int, payload: memoryview | bytes, flags: int) -> Event | None:
-        channel = self._channels.get(number)
-        if channel is None or channel.state is not _State.OPEN:
-            if number in self._closing:
-                return None
+        channel = self._known(number)
+        if channel is None:
+            return None
+        if channel.state is not _State.OPEN:
             raise ProtocolError("wire.channel_not_open")
         size = len(payload)
         channel.window -= size
@@ -327,20 +367,34 @@ class Connection:
         channel.message += size
         if channel.message > TRAITS[channel.name].max_message:
             raise ProtocolError("wire.message_too_long")
-        if flags & Flag.FIN:
+        if flags & _RESTART and channel.inside:
+            raise ProtocolError("wire.restart_inside_message")
+        channel.inside = not flags & _FIN
+        if flags & _FIN:
             channel.message = 0
-        return Data(number, payload, Flag(flags & 0x03))
+        return Data(number, payload, _FLAGS[flags & 0x03])
+
+    def _known(self, number: int) -> _Channel | None:
+        """The channel, or None when it is no more. Raises ProtocolError when it never was."""
+        channel = self._channels.get(number)
+        if channel is None:
+            ours = number % 2 == self._next % 2
+            if number == 0 or number > (self._next - 2 if ours else self._peers_last):
+                raise ProtocolError("wire.channel_not_open")
+        return channel
 
     def _receive_other(self, kind: int, number: int, payload: bytes) -> Event | None:
         match kind:
             case FrameType.GREETING | FrameType.HELLO | FrameType.WELCOME | FrameType.REFUSED:
                 return Handshake(FrameType(kind), payload)
             case FrameType.PING:
-                if len(payload) > 64:
+                if len(payload) > MAX_PING:
                     raise ProtocolError("wire.ping_too_long")
                 self._queue_control(FrameType.PONG, 0, payload)
                 return Pinged()
             case FrameType.PONG:
+                if len(payload) > MAX_PING:
+                    raise ProtocolError("wire.ping_too_long")
                 return Ponged(payload)
             case FrameType.CONTROL:
                 return Control(payload)
@@ -351,33 +405,28 @@ class Connection:
             case FrameType.CREDIT:
                 return self._receive_credit(number, payload)
             case FrameType.CLOSE:
-                if number in self._closing:
-                    self._closing.discard(number)
+                if self._known(number) is None:
                     return None
-                if self._channels.pop(number, None) is None:
-                    raise ProtocolError("wire.channel_not_open")
-                # Answered, so that the peer knows that nothing more is under way on this number.
-                self._queue_control(FrameType.CLOSE, number)
+                del self._channels[number]
                 return Closed(number, payload)
             case _:
                 return None
 
     def _receive_open(self, number: int, payload: bytes) -> Event:
-        if number % 2 == self._next % 2 or number == 0 or number in self._channels:
+        if number % 2 == self._next % 2 or number <= self._peers_last:
             raise ProtocolError("wire.channel_number")
         if len(self._channels) >= MAX_CHANNELS:
             raise ProtocolError("wire.too_many_channels")
         request = decode(payload, Open)
+        self._peers_last = number
         self._channels[number] = self._channel(request.name, _State.ASKED)
         return Opened(number, request)
 
     def _receive_answer(self, kind: int, number: int, payload: bytes) -> Event | None:
-        channel = self._channels.get(number)
-        if channel is None and number in self._closing:
-            if kind == FrameType.DENY:
-                self._closing.discard(number)
+        channel = self._known(number)
+        if channel is None:
             return None
-        if channel is None or channel.state is not _State.OPENING:
+        if channel.state is not _State.OPENING:
             raise ProtocolError("wire.channel_not_open")
         if kind == FrameType.DENY:
             del self._channels[number]
@@ -387,13 +436,11 @@ class Connection:
         return Accepted(number)
 
     def _receive_credit(self, number: int, payload: bytes) -> Event | None:
-        channel = self._channels.get(number)
-        if channel is None:
-            if number in self._closing:
-                return None
-            raise ProtocolError("wire.channel_not_open")
         if len(payload) != 4:
             raise ProtocolError("wire.credit_malformed")
+        channel = self._known(number)
+        if channel is None:
+            return None
         channel.credit += int.from_bytes(payload, "big")
         if channel.credit > MAX_CREDIT:
             raise ProtocolError("wire.credit_exceeded")

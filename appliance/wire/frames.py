@@ -6,7 +6,7 @@ Every connection, whether a TLS stream or a WebSocket, carries a sequence of fra
     0       1     type      one of FrameType
     1       1     flags     one or more of Flag; 0 for every type but DATA
     2       2     channel   big endian; 0 is the connection itself
-    4       2     length    big endian; bytes of payload that follow, at most 65 535
+    4       2     length    big endian; bytes of payload that follow, at most 65 529
     6       n     payload
 
 A frame of a type that the receiver does not know is skipped. `docs/wire.md` is the specification for people.
@@ -17,7 +17,8 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 HEADER = struct.Struct(">BBHH")
 HEADER_SIZE = HEADER.size
@@ -63,8 +64,7 @@ class ProtocolError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True, gc=False):
     """One frame. `payload` may be a view into the buffer given to `FrameReader.feed`."""
 
     type: int
@@ -84,7 +84,7 @@ class FrameReader:
     """Cuts a byte stream into frames, however it was split on the way.
 
     Payloads are views into the fed buffer where a frame lies in it whole, and copies where it was split, so a
-    reader must use a frame before it feeds the next bytes.
+    reader must use a frame before it feeds the next bytes, and take all frames that a call yields.
     """
 
     __slots__ = ("_rest",)
@@ -104,21 +104,20 @@ class FrameReader:
         rest = self._rest
         if rest:
             if len(rest) < HEADER_SIZE:
-                offset = min(HEADER_SIZE - len(rest), len(view))
+                offset = HEADER_SIZE - len(rest)
                 rest += view[:offset]
                 if len(rest) < HEADER_SIZE:
                     return
             kind, flags, channel, length = HEADER.unpack_from(rest)
             if length > MAX_PAYLOAD:
                 raise ProtocolError("wire.frame_too_long")
-            missing = HEADER_SIZE + length - len(rest)
-            rest += view[offset : offset + missing]
-            offset += missing
-            if offset > len(view):
+            end = offset + HEADER_SIZE + length - len(rest)
+            rest += view[offset:end]
+            if end > len(view):
                 return
-            payload = bytes(rest[HEADER_SIZE:])
+            offset = end
             self._rest = bytearray()
-            yield Frame(kind, flags, channel, payload)
+            yield Frame(kind, flags, channel, memoryview(rest)[HEADER_SIZE:])
         size = len(view)
         while size - offset >= HEADER_SIZE:
             kind, flags, channel, length = HEADER.unpack_from(view, offset)

@@ -11,8 +11,7 @@ from collections.abc import Callable
 
 import trio
 
-from appliance.wire.connection import BULK_SLICE
-from appliance.wire.frames import HEADER_SIZE, Flag
+from appliance.wire.frames import HEADER_SIZE, MAX_PAYLOAD, Flag
 from appliance.wire.screen import Header, Painted, pack_painted, read_header
 from clients.desktop.sharing import ScreenShare
 from clients.desktop.x11 import X11Desktop
@@ -46,7 +45,7 @@ class Counter:
 
     async def take(self, payload: bytes, flags: Flag) -> None:
         """One message."""
-        self.bytes += len(payload) + -(-len(payload) // BULK_SLICE) * HEADER_SIZE
+        self.bytes += len(payload) + -(-len(payload) // MAX_PAYLOAD) * HEADER_SIZE
         header = read_header(payload)
         self.headers.append(header)
         self.share.received(pack_painted(Painted(header.seq, 0.001)))
