@@ -33,6 +33,11 @@ class Consents:
         """Whether the question still waits for an answer."""
         return ask_id in self._open
 
+    @property
+    def any_open(self) -> bool:
+        """Whether the customer is being asked anything."""
+        return bool(self._open)
+
     def answered(self, ask_id: str, outcome: Consent) -> bool:
         """The question is answered; False when it was not open."""
         ask = self._open.pop(ask_id, None)

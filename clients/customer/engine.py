@@ -281,6 +281,7 @@ class Engine:
             case ConsentCancelled(id=question):
                 if self._consents.withdrawn(question):
                     self._window.tell(QuestionGone(id=question))
+                    self._guard_questions()
             case ScreenRestart():
                 assert self._tools is not None
                 self._tools.restart_screen()
@@ -301,6 +302,7 @@ class Engine:
             link.tell(ConsentAnswer(id=ask.id, outcome=Consent.LOCKED))
             return
         self._consents.asked(ask)
+        self._guard_questions()
         seconds = _between(1, ask.seconds, MAX_SECONDS)
         self._window.tell(Question(id=ask.id, technician=ask.technician.name, tools=tuple(ask.tools), seconds=seconds))
         assert self._nursery is not None
@@ -352,9 +354,14 @@ class Engine:
     def _answer(self, question: str, outcome: Consent) -> None:
         if not self._consents.answered(question, outcome):
             return
+        self._guard_questions()
         self._window.tell(QuestionGone(id=question))
         if self._link is not None:
             self._link.tell(ConsentAnswer(id=question, outcome=outcome))
+
+    def _guard_questions(self) -> None:
+        if self._tools is not None:
+            self._tools.ignore_input(self._consents.any_open)
 
     def _say(self, text: str) -> None:
         if not text.strip():

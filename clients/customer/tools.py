@@ -61,6 +61,7 @@ class Tools:
         self._desktop: Desktop | None = None
         self._opening = trio.Lock()
         self._nursery: trio.Nursery | None = None
+        self._deaf = False
 
     @property
     def shared(self) -> frozenset[Tool]:
@@ -111,8 +112,16 @@ class Tools:
         if event.flags & Flag.FIN:
             message = bytes(channel.message)
             channel.message.clear()
-            if channel.running is not None:
+            if channel.running is not None and not (self._deaf and channel.tool is Tool.CONTROL):
                 channel.running.received(message)
+
+    def ignore_input(self, ignore: bool) -> None:
+        """While the customer is asked something, whoever has control must not be able to answer."""
+        if ignore and not self._deaf:
+            for channel in self._channels.values():
+                if isinstance(channel.running, _Input):
+                    channel.running.release_all()
+        self._deaf = ignore
 
     def closed(self, event: Closed) -> None:
         """The appliance closed a tool's channel."""
@@ -239,6 +248,9 @@ class _Input:
 
     def received(self, message: bytes) -> None:
         self._injector.received(message)
+
+    def release_all(self) -> None:
+        self._injector.release_all()
 
     def close(self) -> None:
         self._injector.close()

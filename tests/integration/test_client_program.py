@@ -247,6 +247,34 @@ async def test_held_keys_are_released_when_the_connection_is_lost(
     assert held.is_set()
 
 
+async def test_whoever_has_control_cannot_answer_the_next_question(
+    certificates: Certificates, desktop: VirtualDesktop, tmp_path: Path
+) -> None:
+    """A technician with control would only have to press Allow to be given the clipboard, too."""
+
+    async def act(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.say(active())
+        assert await allowed(peer, desktop, Tool.SCREEN, Tool.CONTROL) is Consent.GRANTED
+        channel = await peer.open(ChannelName.INPUT)
+        await peer.until(Accepted)
+        await peer.say(ask(Tool.CLIPBOARD))
+        await soon(lambda: desktop.window("Eine Frage an Sie"))
+        await trio.sleep(0.7)
+        for at, keysym in enumerate((0xFF09, 0xFF0D)):  # Tab, Return
+            message = pack_input([Key(keysym, True), Key(keysym, False)], at=1000 + at, epoch=1)
+            peer.connection.send(channel, message)
+        await peer.send()
+        await trio.sleep(0.5)
+        assert await trio.to_thread.run_sync(desktop.window, "Eine Frage an Sie")
+        await trio.to_thread.run_sync(press, desktop, "Eine Frage an Sie", "Escape")
+        answer = await peer.heard(ConsentAnswer)
+        assert isinstance(answer, ConsentAnswer)
+        assert answer.outcome is Consent.DENIED
+
+    await play(act, certificates, desktop, tmp_path)
+
+
 def modifiers(desktop: VirtualDesktop) -> int:
     """The mask of modifiers that the X server holds down."""
     from Xlib.display import Display

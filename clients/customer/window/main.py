@@ -84,7 +84,7 @@ class MainWindow:
         self._banner = Banner(root, theme, words, self._close)
         self._show()
         root.deiconify()
-        self._chat.focus_entry()
+        root.bind("<FocusIn>", self._focused)
 
     # -- from the engine ----------------------------------------------------------------------------------------
 
@@ -124,6 +124,11 @@ class MainWindow:
         self._root.destroy()
 
     # -- from the customer --------------------------------------------------------------------------------------
+
+    def _focused(self, event: tkinter.Event[tkinter.Misc]) -> None:
+        # The window manager gives the keyboard to the window as a whole, where keys would mean nothing.
+        if event.widget is self._root:
+            self._end_button.focus_set() if self._over else self._chat.focus_entry()
 
     def _close(self) -> None:
         if self._over:
