@@ -40,18 +40,16 @@ def session_key(site: Appliance) -> str:
 class Customer:
     """A customer's browser without scripts."""
 
-    def __init__(self, site: Appliance, agent: str = FIREFOX, language: str = "en") -> None:
+    def __init__(self, address: str, agent: str = FIREFOX, language: str = "en") -> None:
         headers = {"User-Agent": agent, "Accept-Language": language}
-        self.site = site
-        self.http = httpx.Client(
-            base_url=site.address, verify=False, follow_redirects=False, timeout=20, headers=headers
-        )
+        self.address = address
+        self.http = httpx.Client(base_url=address, verify=False, follow_redirects=False, timeout=20, headers=headers)
 
     def post(self, text: str, **more: str) -> httpx.Response:
         """Type `text` into the key's field and send the form; the answer, no redirect followed."""
         fields = hidden_fields(self.http.get("/").text)
         data = {"csrf": fields["csrf"], "key": text, **more}
-        return self.http.post("/start", data=data, headers={"Origin": self.site.address})
+        return self.http.post("/start", data=data, headers={"Origin": self.address})
 
     def start(self, key: str) -> str:
         """Type `key`; the page that follows."""
@@ -67,9 +65,9 @@ class Customer:
 
 
 @contextlib.contextmanager
-def customer(site: Appliance, agent: str = FIREFOX, language: str = "en") -> Iterator[Customer]:
-    """A customer's browser, closed at the end."""
-    person = Customer(site, agent, language)
+def customer(address: str, agent: str = FIREFOX, language: str = "en") -> Iterator[Customer]:
+    """A customer's browser at the portal's `address`, closed at the end."""
+    person = Customer(address, agent, language)
     with person.http:
         yield person
 
