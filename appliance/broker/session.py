@@ -63,7 +63,7 @@ class Session:
         self._recorder_failed = False
         self._told: SessionView | None = None
         self._telling: CustomerPeer | None = None  # will be told
-        self.sharing = Sharing(self, record.answers)
+        self.sharing = Sharing(self, record.answers, record.controller_id)
 
     @property
     def id(self) -> str:
@@ -361,8 +361,9 @@ class Session:
 
     def changed(self) -> None:
         """Tell both sides what is so now, as far as it is new to them."""
-        if self.record.answers != self.sharing.answers:
-            self._keep(answers=dict(self.sharing.answers))
+        answers, controller_id = dict(self.sharing.answers), self.sharing.controller_to_keep
+        if (self.record.answers, self.record.controller_id) != (answers, controller_id):
+            self._keep(answers=answers, controller_id=controller_id)
         self.ctx.touch(f"session/{self.id}")
         self.ctx.touch("queue")
         if self.customer is not None and self._telling is not self.customer:

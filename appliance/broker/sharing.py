@@ -68,14 +68,14 @@ class _Waiting:
 class Sharing:
     """One session's tools. Only `Session` makes one."""
 
-    def __init__(self, session: Session, answers: Mapping[Tool, Consent]) -> None:
+    def __init__(self, session: Session, answers: Mapping[Tool, Consent], had_control: str | None) -> None:
         self._session = session
         self._ctx = session.ctx
         self.answers: dict[Tool, Consent] = dict(answers)
         self.controller: str | None = None
         self.wanting: list[str] = []
         self.screen_problem: Text | None = None
-        self._had_control: str | None = None  # comes back with its technician's next socket
+        self._had_control = had_control  # comes back with its technician's next socket
         self._question: _Question | None = None
         self._waiting: list[_Waiting] = []
         self._open: dict[tuple[ConsoleSocket, ChannelName], Port] = {}
@@ -88,6 +88,11 @@ class Sharing:
     def ruling(self, tool: Tool, socket: ConsoleSocket) -> Ruling:
         """What the policy says to `tool` for this technician now."""
         return decide(tool, self._asker(socket), self._situation)
+
+    @property
+    def controller_to_keep(self) -> str | None:
+        """Who controls, or will again when they are back."""
+        return self.controller or self._had_control
 
     @property
     def asking(self) -> frozenset[Tool]:
@@ -479,8 +484,8 @@ class Sharing:
         if socket.user_id in self.wanting:
             self.wanting.remove(socket.user_id)
         if self.controller == socket.user_id:
-            self._give(None)
             self._had_control = socket.user_id
+            self._give(None)
 
     def left(self, socket: ConsoleSocket) -> None:
         """A technician leaves the session, with all that they have open."""

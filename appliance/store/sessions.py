@@ -22,7 +22,7 @@ class StoredSession(msgspec.Struct, frozen=True, kw_only=True):
 
     `token`, `previous_token`: SHA-256 of the resume tokens (domain.resume). `secret` (16 bytes) gives the verification
     words. `owner_id`: the technician who has it, None while it waits. `fallback`: it is the fallback queue's.
-    `answers`: the customer's last word on each tool. `reason`: a domain.session.EndReason, "" while it runs.
+    `answers`: the customer's last word on each tool. `controller_id`: who controls, or did when they were lost. `reason`: a domain.session.EndReason, "" while it runs.
     """
 
     id: str
@@ -40,6 +40,7 @@ class StoredSession(msgspec.Struct, frozen=True, kw_only=True):
     owner_name: str = ""
     fallback: bool = False
     answers: dict[Tool, Consent] = {}
+    controller_id: str | None = None
     notes: str = ""
     recorded: bool = False
     ended_at: float | None = None

@@ -73,19 +73,25 @@ async def _seed(folder: Path, changes: Mapping[str, object]) -> None:
 class Appliance:
     """A running appliance. `address` is where browsers go, with the name localhost."""
 
-    def __init__(self, folder: Path, *, port: int = 0, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, listen: str = "127.0.0.1", port: int = 0, env: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
+        self.listen = listen
         self.env = dict(env or {})
-        self.setup_code = ""
         self._start(port)
 
     def _start(self, port: int) -> None:
-        listen = f"127.0.0.1:{port}"
+        listen = f"{self.listen}:{port}"
         argv = [sys.executable, "-m", "appliance", "serve", "--listen", listen, "--data", self.folder]
         self.program = Program(argv, env={"LANG": "C.UTF-8", **self.env})
         line = self.program.wait_line("Beistand serves ")
         self.address = line.split()[-1]
         self.port = int(self.address.rsplit(":", 1)[1])
+
+    def address_from(self, host: str) -> str:
+        """Where browsers go that know this machine as `host`."""
+        return f"https://{host}:{self.port}"
 
     def read_setup_code(self) -> str:
         """The set-up code that it has printed."""
@@ -109,9 +115,9 @@ class Appliance:
 
 
 @contextlib.contextmanager
-def appliance(folder: Path, *, env: Mapping[str, str] | None = None) -> Iterator[Appliance]:
-    """A running appliance on `folder`."""
-    running = Appliance(folder, env=env)
+def appliance(folder: Path, *, listen: str = "127.0.0.1", env: Mapping[str, str] | None = None) -> Iterator[Appliance]:
+    """A running appliance on `folder`, at a free port of `listen`."""
+    running = Appliance(folder, listen=listen, env=env)
     try:
         yield running
     finally:

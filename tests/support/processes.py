@@ -89,17 +89,18 @@ class Program:
         try:
             return self.wait(grace)
         except AssertionError:
-            return self.kill()
+            return -signal.SIGKILL
         finally:
-            self.signal(signal.SIGKILL)
-            if self.process.stdout is not None:
-                self._reader.join(2)
-                self.process.stdout.close()
+            self.kill()
 
     def kill(self) -> int:
-        """End it at once, as a power cut would."""
+        """End it and its children at once, as a power cut would."""
         self.signal(signal.SIGKILL)
-        return self.wait(5)
+        try:
+            return self.wait(5)
+        finally:
+            if self.process.stdout is not None:
+                self.process.stdout.close()
 
 
 @contextlib.contextmanager

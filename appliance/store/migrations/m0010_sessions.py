@@ -53,6 +53,7 @@ def apply(db: Database) -> None:
             owner_name TEXT NOT NULL DEFAULT '',
             fallback INTEGER NOT NULL DEFAULT 0,
             answers TEXT NOT NULL DEFAULT '{}',
+            controller_id TEXT,
             notes TEXT NOT NULL DEFAULT '',
             recorded INTEGER NOT NULL DEFAULT 0,
             ended_at REAL,
