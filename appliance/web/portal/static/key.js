@@ -12,12 +12,19 @@ function bare(text) {
   return text.replace(/[\s\-_.\u2010-\u2014\u2212]/g, "").toUpperCase();
 }
 
-/** The shape in which the technician reads it aloud: ABC-DEFG, ABCD-EFGH, ABC-DEF-GHJ.
+/** In the groups in which it is shown to the technician: threes first, then fours (`appliance.domain.keys.display`).
  * @param {string} key */
 function grouped(key) {
   const length = Number(field.dataset.length);
-  const cuts = length === 8 ? [4] : length === 9 ? [3, 6] : [3];
-  return [...key].map((character, index) => (cuts.includes(index) ? "-" : "") + character).join("");
+  const groups = Math.ceil(length / 4);
+  const threes = groups * 4 - length;
+  const parts = [];
+  for (let group = 0, at = 0; at < key.length; group++) {
+    const size = group < threes ? 3 : group < groups ? 4 : key.length;
+    parts.push(key.slice(at, at + size));
+    at += size;
+  }
+  return parts.join("-");
 }
 
 /** @param {string} text */
