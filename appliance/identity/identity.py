@@ -134,6 +134,8 @@ class Identity:
         account = users.name_key(name)
         if wait := await self._throttle.check(Credential.SIGN_IN, account, address):
             return refused_for(wait)
+        if self._passwords.overrun:
+            return Refusal(reason="identity.sign_in.overrun", retry=True)
         kept = await self._store.read(lambda db: users.secrets_by_name(db, name))
         right = await self._passwords.verify(kept.password_hash if kept else None, password)
         if kept is None or not right or kept.user.disabled:
@@ -281,7 +283,8 @@ class Identity:
 
     def _enter(self, db: Database, user_id: str, address: str, browser: str, what: str, **details: Detail) -> Entered:
         user = users.by_id(db, user_id)
-        assert user is not None
+        if user is None:
+            raise Refused("user.gone")
         self._log(db, what, user.name, address, **details)
         return self.sessions.begin(db, user, address, browser)
 

@@ -16,7 +16,8 @@ from appliance.wire.messages import Refusal
 
 SHORTEST = 10
 LONGEST = 128
-_LOOKED_AT = 72  # characters; longer ones cost the strength check much time and are strong by then
+MOST_WAITING = 100
+_LOOKED_AT = 40  # characters; longer ones cost the strength check seconds, and are strong by then
 
 _WARNINGS = {
     "Straight rows of keys are easy to guess.": "keyboard",
@@ -58,6 +59,11 @@ class Passwords:
         return await trio.to_thread.run_sync(
             self._verify, kept or self._nobodys, _normal(password)[: LONGEST + 1], limiter=self._limiter
         )
+
+    @property
+    def overrun(self) -> bool:
+        """Whether so many wait for a hash that one more would wait for longer than a person does."""
+        return self._limiter.statistics().tasks_waiting >= MOST_WAITING
 
     def outdated(self, kept: str) -> bool:
         """Whether `kept` was made with other costs than today's and should be made anew when the password is known."""

@@ -39,7 +39,7 @@ class Credential(enum.StrEnum):
     SIGN_IN_LINK = "sign_in_link"
     SET_UP_CODE = "set_up_code"
     SESSION_KEY = "session_key"
-    START_TOKEN = "start_token"  # noqa: S105 a name
+    START_TOKEN = "start_token"  # noqa: S105  # nosec B105 a name
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Limits:
 
 
 LIMITS = {
-    Credential.SIGN_IN: Limits(account_and_address=Rate(10, 900), address=Rate(30, 300), all=Rate(300, 300)),
+    Credential.SIGN_IN: Limits(account_and_address=Rate(10, 900), address=Rate(60, 600), all=Rate(300, 300)),
     Credential.SECOND_FACTOR: Limits(
         account_and_address=Rate(5, 300), account=Rate(100, 3600), address=Rate(30, 300), all=Rate(200, 300)
     ),
@@ -70,7 +70,8 @@ LIMITS = {
     Credential.SET_UP_CODE: Limits(address=Rate(10, 60), all=Rate(60, 60)),
     # 20 wrong keys in any minute from one address: with 200 live keys of 7 characters, 9e-6 hits an hour.
     Credential.SESSION_KEY: Limits(address=Rate(10, 60), portal=Rate(100, 60), all=Rate(300, 60)),
-    Credential.START_TOKEN: Limits(address=Rate(30, 60), all=Rate(600, 60)),
+    # Tokens of 128 bits and more; after a restart all clients behind one address come back at once.
+    Credential.START_TOKEN: Limits(address=Rate(600, 60), all=Rate(6000, 60)),
 }
 
 

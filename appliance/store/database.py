@@ -200,11 +200,10 @@ class Store:
         return db
 
     def _commit(self, batch: list[_Write[object]]) -> None:
-        assert self._db is not None
         for write in batch:
             write.done = True
         try:
-            after = self._transact(self._db, batch)
+            after = self._transact(batch)
         except BaseException as error:  # the transaction is gone, and with it all that its members did
             if len(batch) > 1:
                 for write in batch:
@@ -218,10 +217,14 @@ class Store:
         for act in after:
             act()
 
-    def _transact(self, db: Database, batch: list[_Write[object]]) -> list[Callable[[], None]]:
+    def _transact(self, batch: list[_Write[object]]) -> list[Callable[[], None]]:
+        db = self._db
+        if db is None:
+            raise StoreError("store.unavailable", path=str(self.path))  # closed while they waited
         db.conn.execute("BEGIN IMMEDIATE")  # a command may write beside us: wait here, not in the middle
         try:
             for write in batch:
+                write.error = None
                 try:
                     with db.atomic():
                         write.result = write.fn(db)

@@ -55,9 +55,10 @@ class Team:
 
 _LONGEST_NAME = 128  # that is looked at; no user's or team's is as long
 _KNOWN = frozenset(Permission)
-_COLUMNS = (
-    "u.id, u.name, u.display_name, u.language, u.permissions, u.disabled, u.password_hash, u.totp_secret,"
+_SELECT = (
+    "SELECT u.id, u.name, u.display_name, u.language, u.permissions, u.disabled, u.password_hash, u.totp_secret,"
     " u.created_at, u.signed_in_at, (SELECT json_group_array(team_id) FROM team_members WHERE user_id = u.id)"
+    " FROM users u"
 )
 
 
@@ -67,25 +68,21 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
-def select(db: Database, where: str, parameters: Iterable[object] = ()) -> list[User]:
-    """The users `u` for which the SQL condition `where` (ours, never a stranger's text) holds, by name."""
-    rows = db.execute(f"SELECT {_COLUMNS} FROM users u WHERE {where} ORDER BY u.name_key", list(parameters))  # noqa: S608
-    return [_user(row) for row in rows]
-
-
 def everybody(db: Database) -> list[User]:
     """All users, by name."""
-    return select(db, "true")
+    return [_user(row) for row in db.execute(_SELECT + " ORDER BY u.name_key")]
 
 
 def by_id(db: Database, user_id: str) -> User | None:
     """The user with this id."""
-    return next(iter(select(db, "u.id = ?", [user_id])), None) if user_id.isascii() else None
+    row = db.execute(_SELECT + " WHERE u.id = ?", [user_id]).fetchone() if user_id.isascii() else None
+    return _user(row) if row else None
 
 
 def by_name(db: Database, name: str) -> User | None:
     """The user with this name in any spelling of upper and lower case."""
-    return next(iter(select(db, "u.name_key = ?", [name_key(name)])), None)
+    row = db.execute(_SELECT + " WHERE u.name_key = ?", [name_key(name)]).fetchone()
+    return _user(row) if row else None
 
 
 def secrets_by_name(db: Database, name: str) -> Secrets | None:
@@ -164,8 +161,8 @@ def site_admins(db: Database) -> list[User]:
     """Those who can administer the site: not disabled, with a password."""
     return [
         user
-        for user in select(db, "NOT u.disabled AND u.password_hash IS NOT NULL")
-        if Permission.SITE_ADMIN in user.permissions
+        for user in everybody(db)
+        if user.has_password and not user.disabled and Permission.SITE_ADMIN in user.permissions
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
 from sqlite_utils import Database
@@ -27,34 +27,27 @@ class Ended(NamedTuple):
     session_id: str
 
 
-_COLUMNS = "id, user_id, address, browser, created_at, seen_at"
+_SELECT = "SELECT id, user_id, address, browser, created_at, seen_at FROM web_sessions"
 
 
 def insert(db: Database, session: WebSession, cookie_hash: bytes) -> None:
     """Adds a session."""
     db.execute(
-        f"INSERT INTO web_sessions ({_COLUMNS}, cookie_hash) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-        [
-            session.id,
-            session.user_id,
-            session.address,
-            session.browser,
-            session.created_at,
-            session.seen_at,
-            cookie_hash,
-        ],
+        "INSERT INTO web_sessions (id, user_id, address, browser, created_at, seen_at, cookie_hash)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [*astuple(session), cookie_hash],
     )
 
 
 def by_cookie(db: Database, cookie_hash: bytes) -> WebSession | None:
     """The session of a cookie with this hash."""
-    row = db.execute(f"SELECT {_COLUMNS} FROM web_sessions WHERE cookie_hash = ?", [cookie_hash]).fetchone()  # noqa: S608
+    row = db.execute(_SELECT + " WHERE cookie_hash = ?", [cookie_hash]).fetchone()
     return WebSession(*row) if row else None
 
 
 def of_user(db: Database, user_id: str) -> list[WebSession]:
     """A user's sessions, the one seen last first."""
-    rows = db.execute(f"SELECT {_COLUMNS} FROM web_sessions WHERE user_id = ? ORDER BY seen_at DESC", [user_id])  # noqa: S608
+    rows = db.execute(_SELECT + " WHERE user_id = ? ORDER BY seen_at DESC", [user_id])
     return [WebSession(*row) for row in rows]
 
 
@@ -70,19 +63,19 @@ def seen(db: Database, session_id: str, at: float, address: str) -> None:
 
 def end(db: Database, session_id: str) -> list[Ended]:
     """Ends one session."""
-    return _ended(db, "id = ?", [session_id]) if session_id.isascii() else []
+    return _ended(db, "DELETE FROM web_sessions WHERE id = ?", [session_id]) if session_id.isascii() else []
 
 
 def end_of_user(db: Database, user_id: str, *, but: str = "") -> list[Ended]:
     """Ends a user's sessions, except the one with the id `but`."""
-    return _ended(db, "user_id = ? AND id <> ?", [user_id, but])
+    return _ended(db, "DELETE FROM web_sessions WHERE user_id = ? AND id <> ?", [user_id, but])
 
 
 def end_old(db: Database, *, seen_before: float, created_before: float) -> list[Ended]:
     """Ends sessions that were idle too long or are too old."""
-    return _ended(db, "seen_at < ? OR created_at < ?", [seen_before, created_before])
+    return _ended(db, "DELETE FROM web_sessions WHERE seen_at < ? OR created_at < ?", [seen_before, created_before])
 
 
-def _ended(db: Database, where: str, parameters: list[object]) -> list[Ended]:
-    rows = db.execute(f"DELETE FROM web_sessions WHERE {where} RETURNING user_id, id", parameters)  # noqa: S608
+def _ended(db: Database, delete: str, parameters: list[object]) -> list[Ended]:
+    rows = db.execute(delete + " RETURNING user_id, id", parameters)
     return [Ended(*row) for row in rows.fetchall()]

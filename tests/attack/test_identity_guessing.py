@@ -137,6 +137,25 @@ async def test_a_hundred_tries_at_once_are_no_more_than_ten(house: House) -> Non
     assert house.passwords.hashes == 10
 
 
+async def test_a_flood_of_tries_from_everywhere_is_refused_past_a_bounded_queue_for_the_hash(house: House) -> None:
+    answers: list[object] = []
+
+    async def attempt(number: int) -> None:
+        answers.append(
+            await house.identity.sign_in(f"user {number}", "wrong", "", f"203.0.{number // 250}.{number % 250}")
+        )
+
+    async with trio.open_nursery() as nursery:
+        for number in range(300):
+            nursery.start_soon(attempt, number)
+    assert len(answers) == 300
+    assert set(map(repr, answers)) <= {
+        repr(Refusal(reason="identity.sign_in.wrong")),
+        repr(Refusal(reason="identity.sign_in.overrun", retry=True)),
+    }
+    assert isinstance(await house.identity.sign_in("anna", ANNAS, address="192.0.2.1"), Entered)
+
+
 async def test_a_try_that_is_cancelled_counts(house: House) -> None:
     for _ in range(20):
         with trio.CancelScope() as scope:

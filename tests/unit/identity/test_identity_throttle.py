@@ -35,7 +35,7 @@ async def test_every_path_closes_for_an_address_and_opens_again_with_time(
     throttle: Throttle, clock: Clock, credential: Credential
 ) -> None:
     allowed = await tries(throttle, credential, "anna", HERE)
-    assert 0 < allowed <= 30
+    assert 0 < allowed <= (600 if credential is Credential.START_TOKEN else 30)
     wait = await throttle.check(credential, "anna", HERE)
     assert wait is not None
     assert await throttle.check(credential, "anna", THERE) is None
@@ -72,9 +72,9 @@ async def test_one_account_closed_for_an_address_leaves_the_others_open_there(th
 
 
 async def test_an_address_that_tries_many_accounts_is_closed_too(throttle: Throttle) -> None:
-    for number in range(30):
+    for number in range(60):
         assert await throttle.check(Credential.SIGN_IN, f"user {number}", HERE) is None
-    assert await throttle.check(Credential.SIGN_IN, "user 31", HERE) is not None
+    assert await throttle.check(Credential.SIGN_IN, "one more", HERE) is not None
 
 
 async def test_spellings_of_a_name_are_one_account_and_of_a_network_one_address(throttle: Throttle) -> None:
