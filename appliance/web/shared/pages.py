@@ -6,7 +6,7 @@ import html
 import logging
 import re
 from functools import cache, partial
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -149,7 +149,7 @@ def error_page(
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """Starlette's handler for HTTPException. Before set-up the front door leads to the set-up page."""
-    assert isinstance(error, HTTPException)
+    error = cast(HTTPException, error)
     if error.status_code == 404 and request.scope["path"] == "/" and not site_of(request).settings.is_set_up:
         return RedirectResponse("/setup", 303)
     return error_page(request, error.status_code, detail=error.detail, headers=dict(error.headers or {}))
@@ -157,7 +157,7 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 async def on_store_error(request: Request, error: Exception) -> Response:
     """The database cannot be used. Only a site admin is told why: it names places of this machine."""
-    assert isinstance(error, StoreError)
+    error = cast(StoreError, error)
     prepare(request)
     user = getattr(request.state, "user", None)
     admin = user is not None and user.user.may(Permission.SITE_ADMIN)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.exceptions import HTTPException
@@ -76,6 +76,11 @@ def judge(access: Access, *, is_set_up: bool, user: SignedIn | None) -> Verdict:
 def address_of(connection: HTTPConnection) -> str:
     """The peer's IP address, as the edge knows it."""
     return connection.client.host if connection.client else ""
+
+
+def who_of(request: Request) -> SignedIn:
+    """Who asks, on a page that is open to people who are signed in only."""
+    return cast("SignedIn", request.state.user)
 
 
 def host_of(connection: HTTPConnection) -> str:

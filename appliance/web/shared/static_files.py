@@ -37,7 +37,7 @@ _MEDIA_TYPES = {
     ".wav": "audio/wav",
     ".txt": "text/plain; charset=utf-8",
 }
-_BASE = ("shared/tokens.css", "shared/base.css")
+_BASE = ("shared/tokens.css", "shared/base.css", "shared/forms.css", "shared/lists.css")
 _BUNDLES = {"shared/style.css": _BASE, "portal/style.css": (*_BASE, "portal/portal.css")}
 """Files that are worked on apart and fetched together: a customer's first page costs few round trips."""
 _COMPRESSED = frozenset({".css", ".js", ".mjs", ".json", ".webmanifest", ".wasm", ".svg", ".txt"})

@@ -7,21 +7,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from appliance.identity import SignedIn
 from appliance.web.shared.forms import Form
 from appliance.web.shared.language import LANGUAGE_COOKIE
 from appliance.web.shared.pages import redirect, render
+from appliance.web.shared.routing import who_of
 from appliance.web.shared.site import site_of
 from appliance.wire.messages import Refusal
 from appliance.words import LANGUAGES
 
 ACCOUNT = "/login/account"
-
-
-def _who(request: Request) -> SignedIn:
-    who = request.state.user
-    assert isinstance(who, SignedIn)
-    return who
 
 
 async def show(request: Request) -> Response:
@@ -30,7 +24,7 @@ async def show(request: Request) -> Response:
 
 
 async def _page(request: Request, form: Form) -> Response:
-    identity, who = site_of(request).identity, _who(request)
+    identity, who = site_of(request).identity, who_of(request)
     return render(
         request,
         "site_admin/account.html",
@@ -48,7 +42,7 @@ async def change_password(request: Request) -> Response:
     if form.ok and password != again:
         form.wrong("again", "admin.password.differ")
     if form.ok:
-        refusal = await site_of(request).identity.change_password(_who(request), current, password)
+        refusal = await site_of(request).identity.change_password(who_of(request), current, password)
         if refusal is None:
             return redirect(ACCOUNT, notice="admin.notice.password_changed")
         form.refused(refusal, "password", old_wrong="current", wait="current")
@@ -57,7 +51,7 @@ async def change_password(request: Request) -> Response:
 
 async def change_language(request: Request) -> Response:
     """The language of the account, and of this browser."""
-    who, form = _who(request), await Form.posted(request)
+    who, form = who_of(request), await Form.posted(request)
     language = form.choice("language", LANGUAGES)
     if not form.ok:
         raise HTTPException(400)
@@ -73,7 +67,7 @@ async def change_language(request: Request) -> Response:
 
 async def revoke(request: Request) -> Response:
     """Sign another of one's own browsers out."""
-    accounts, who, form = site_of(request).identity.accounts, _who(request), await Form.posted(request)
+    accounts, who, form = site_of(request).identity.accounts, who_of(request), await Form.posted(request)
     own = {session.id for session in await site_of(request).identity.sessions.of_user(who.user.id)}
     session_id = form.value("session")
     if session_id in own:  # nobody ends another's session from here
@@ -86,7 +80,7 @@ async def revoke(request: Request) -> Response:
 
 async def begin_two_factor(request: Request) -> Response:
     """Make a secret; it is in force once a code has shown that the app has it."""
-    result = await site_of(request).identity.second_factor.begin(_who(request))
+    result = await site_of(request).identity.second_factor.begin(who_of(request))
     return redirect(ACCOUNT if isinstance(result, Refusal) else f"{ACCOUNT}/two-factor")
 
 
@@ -96,7 +90,7 @@ async def show_two_factor(request: Request) -> Response:
 
 
 async def _enrolment_page(request: Request, form: Form) -> Response:
-    enrolment = await site_of(request).identity.second_factor.pending(_who(request))
+    enrolment = await site_of(request).identity.second_factor.pending(who_of(request))
     if enrolment is None:
         return redirect(ACCOUNT)
     secret = enrolment.secret
@@ -105,7 +99,7 @@ async def _enrolment_page(request: Request, form: Form) -> Response:
         "site_admin/two_factor.html",
         status=200 if form.ok else 422,
         form=form,
-        qr=Markup(enrolment.svg),  # noqa: S704 - drawn by the server, of squares
+        qr=Markup(enrolment.svg),  # noqa: S704 # nosec B704 - drawn by the server, of squares
         secret_groups=" ".join(secret[start : start + 4] for start in range(0, len(secret), 4)),
     )
 
@@ -115,7 +109,7 @@ async def confirm_two_factor(request: Request) -> Response:
     form = await Form.posted(request)
     code = form.secret("code")
     if form.ok:
-        codes = await site_of(request).identity.second_factor.confirm(_who(request), code)
+        codes = await site_of(request).identity.second_factor.confirm(who_of(request), code)
         if not isinstance(codes, Refusal):
             return render(request, "site_admin/codes.html", codes=codes)
         form.refused(codes, "code")
@@ -133,7 +127,7 @@ async def show_codes(request: Request) -> Response:
 
 
 def _confirm_page(request: Request, form: Form, kind: str) -> Response:
-    if not _who(request).user.has_totp:
+    if not who_of(request).user.has_totp:
         return redirect(ACCOUNT)
     return render(request, "site_admin/confirm.html", status=200 if form.ok else 422, form=form, kind=kind)
 
@@ -143,7 +137,7 @@ async def remove_two_factor(request: Request) -> Response:
     form = await Form.posted(request)
     code = form.secret("code")
     if form.ok:
-        refusal = await site_of(request).identity.second_factor.turn_off(_who(request), code)
+        refusal = await site_of(request).identity.second_factor.turn_off(who_of(request), code)
         if refusal is None:
             return redirect(ACCOUNT, notice="admin.notice.two_factor_off")
         form.refused(refusal, "code")
@@ -155,7 +149,7 @@ async def new_codes(request: Request) -> Response:
     form = await Form.posted(request)
     code = form.secret("code")
     if form.ok:
-        codes = await site_of(request).identity.second_factor.new_recovery_codes(_who(request), code)
+        codes = await site_of(request).identity.second_factor.new_recovery_codes(who_of(request), code)
         if not isinstance(codes, Refusal):
             return render(request, "site_admin/codes.html", codes=codes)
         form.refused(codes, "code")

@@ -13,6 +13,7 @@ from appliance.identity import SignedIn
 from appliance.store import sessions
 from appliance.store.sessions import StoredSession
 from appliance.web.shared.pages import render
+from appliance.web.shared.routing import who_of
 from appliance.web.shared.site import site_of
 from appliance.words import Words
 
@@ -69,7 +70,7 @@ async def show(request: Request) -> Response:
         return sessions.running(db), sessions.past(db, user_id=None, before=before, limit=PAGE + 1)
 
     running, past = await site_of(request).store.read(read)
-    who, w = request.state.user, request.state.words
+    who, w = who_of(request), request.state.words
     more = len(past) > PAGE
     return render(
         request,

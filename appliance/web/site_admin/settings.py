@@ -11,7 +11,7 @@ from starlette.responses import Response
 from appliance.store import SettingsError, SiteSettings
 from appliance.web.shared.forms import Form
 from appliance.web.shared.pages import redirect, render
-from appliance.web.shared.routing import address_of, host_of
+from appliance.web.shared.routing import address_of, host_of, who_of
 from appliance.web.shared.site import site_of
 from appliance.web.shared.times import time_zones
 from appliance.web.site_admin.users import language_options
@@ -88,7 +88,7 @@ async def save(request: Request) -> Response:
             if changed := _changed(before, after, teams):
                 await site.audit.record(
                     "admin.settings_changed",
-                    actor=request.state.user.user.name,
+                    actor=who_of(request).user.name,
                     subject=after.site_name,
                     address=address_of(request),
                     **changed,

@@ -9,7 +9,7 @@ from appliance.identity import CodeNeeded, Entered
 from appliance.web.shared.entering import browser_of, destination, enter, leave
 from appliance.web.shared.forms import Form
 from appliance.web.shared.pages import redirect, render
-from appliance.web.shared.routing import address_of
+from appliance.web.shared.routing import address_of, who_of
 from appliance.web.shared.site import site_of
 from appliance.wire.messages import Refusal
 
@@ -60,7 +60,7 @@ def _code_page(request: Request, form: Form, wish: str, step: str, status: int =
 
 async def sign_out(request: Request) -> Response:
     """End this browser's session."""
-    await site_of(request).identity.sign_out(request.state.user)
+    await site_of(request).identity.sign_out(who_of(request))
     return leave("/login", notice="admin.notice.signed_out")
 
 

@@ -10,6 +10,7 @@ from appliance.identity import Team
 from appliance.store.users import name_key
 from appliance.web.shared.forms import Form
 from appliance.web.shared.pages import redirect, render
+from appliance.web.shared.routing import who_of
 from appliance.web.shared.site import site_of
 from appliance.wire.messages import Refusal
 
@@ -43,7 +44,7 @@ async def create(request: Request) -> Response:
     form = await Form.posted(request)
     name = form.text("name", maximum=80)
     if form.ok:
-        team = await site_of(request).identity.accounts.put_team(name, (), by=request.state.user)
+        team = await site_of(request).identity.accounts.put_team(name, (), by=who_of(request))
         if isinstance(team, Team):
             return redirect(f"{TEAMS}/{team.id}", notice="admin.notice.team_created")
         form.refused(team, "name")
@@ -79,7 +80,7 @@ async def save(request: Request) -> Response:
     accounts, team, form = site_of(request).identity.accounts, await _team(request), await Form.posted(request)
     name = form.text("name", maximum=80)
     if form.ok:
-        result = await accounts.put_team(name, form.values("member"), team_id=team.id, by=request.state.user)
+        result = await accounts.put_team(name, form.values("member"), team_id=team.id, by=who_of(request))
         if not isinstance(result, Refusal):
             return redirect(f"{TEAMS}/{team.id}", notice="admin.notice.saved")
         form.refused(result, "name")
@@ -110,7 +111,7 @@ async def delete(request: Request) -> Response:
     if name_key(form.text("typed", maximum=80)) != name_key(team.name):
         form.wrong("typed", "admin.teams.delete.mistyped", name=team.name)
     if form.ok:
-        refusal = await site_of(request).identity.accounts.remove_team(team.id, by=request.state.user)
+        refusal = await site_of(request).identity.accounts.remove_team(team.id, by=who_of(request))
         if refusal is None:
             return redirect(TEAMS, notice="admin.notice.team_deleted")
         form.refused(refusal, "typed")

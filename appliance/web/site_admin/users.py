@@ -13,17 +13,12 @@ from appliance.identity import Accounts, Link, SignedIn, Team, User
 from appliance.store.users import name_key
 from appliance.web.shared.forms import Form
 from appliance.web.shared.pages import redirect, render
+from appliance.web.shared.routing import who_of
 from appliance.web.shared.site import Site, site_of
 from appliance.wire.messages import Refusal
 from appliance.words import LANGUAGES, Words
 
 USERS = "/login/users"
-
-
-def _who(request: Request) -> SignedIn:
-    who = request.state.user
-    assert isinstance(who, SignedIn)
-    return who
 
 
 def _accounts(request: Request) -> Accounts:
@@ -101,7 +96,7 @@ def _permissions(form: Form) -> frozenset[Permission]:
 
 async def create(request: Request) -> Response:
     """Make the user and show their link, this once."""
-    accounts, who = _accounts(request), _who(request)
+    accounts, who = _accounts(request), who_of(request)
     form = await Form.posted(request)
     display_name, name = form.text("display_name", maximum=80), form.text("name", maximum=64)
     language = form.choice("language", LANGUAGES)
@@ -174,7 +169,7 @@ async def _page(request: Request, person: User, form: Form) -> Response:
 
 async def save(request: Request) -> Response:
     """Names, language, permissions and teams."""
-    accounts, who, person = _accounts(request), _who(request), await _person(request)
+    accounts, who, person = _accounts(request), who_of(request), await _person(request)
     form = await Form.posted(request)
     display_name, name = form.text("display_name", maximum=80), form.text("name", maximum=64)
     language = form.choice("language", LANGUAGES)
@@ -191,7 +186,7 @@ async def save(request: Request) -> Response:
 
 async def new_link(request: Request) -> Response:
     """A new one-time link, shown this once; earlier ones are void."""
-    link = await _accounts(request).link((await _person(request)).id, by=_who(request))
+    link = await _accounts(request).link((await _person(request)).id, by=who_of(request))
     if isinstance(link, Refusal):
         raise HTTPException(400)
     return _link_page(request, link, is_new=False)
@@ -209,7 +204,7 @@ async def enable(request: Request) -> Response:
 
 async def _switch(request: Request, *, disabled: bool, notice: str) -> Response:
     person = await _person(request)
-    result = await _accounts(request).change(person.id, by=_who(request), disabled=disabled)
+    result = await _accounts(request).change(person.id, by=who_of(request), disabled=disabled)
     if isinstance(result, Refusal):
         form = _as_it_is(person)
         form.refused(result, "permission")
@@ -220,21 +215,21 @@ async def _switch(request: Request, *, disabled: bool, notice: str) -> Response:
 async def unlock(request: Request) -> Response:
     """Forget wrong tries, so that the user need not wait."""
     person = await _person(request)
-    await _accounts(request).unlock(person.id, by=_who(request))
+    await _accounts(request).unlock(person.id, by=who_of(request))
     return redirect(f"{USERS}/{person.id}", notice="admin.notice.unlocked")
 
 
 async def sign_out(request: Request) -> Response:
     """End all of the user's sessions, except the asking one."""
     person = await _person(request)
-    await _accounts(request).end_sessions(person.id, by=_who(request))
+    await _accounts(request).end_sessions(person.id, by=who_of(request))
     return redirect(f"{USERS}/{person.id}", notice="admin.notice.all_signed_out")
 
 
 async def remove_two_factor(request: Request) -> Response:
     """For somebody who has lost phone and recovery codes."""
     person = await _person(request)
-    await _accounts(request).remove_second_factor(person.id, by=_who(request))
+    await _accounts(request).remove_second_factor(person.id, by=who_of(request))
     return redirect(f"{USERS}/{person.id}", notice="admin.notice.two_factor_removed")
 
 
@@ -258,7 +253,7 @@ def _delete_page(request: Request, person: User, form: Form) -> Response:
 
 async def delete(request: Request) -> Response:
     """Only with the user's name typed; nobody deletes themselves."""
-    person, who, form = await _person(request), _who(request), await Form.posted(request)
+    person, who, form = await _person(request), who_of(request), await Form.posted(request)
     if person.id == who.user.id:
         raise HTTPException(403)
     if name_key(form.text("typed", maximum=80)) != name_key(person.name):
