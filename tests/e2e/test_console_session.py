@@ -147,7 +147,10 @@ def test_a_customer_who_waits_rings_also_with_the_tab_in_the_background(
         """() => {
             Object.defineProperty(document, "hidden", { get: () => true });
             window.shown = [];
-            window.Notification = class { static permission = "granted"; constructor(title) { window.shown.push(title); } };
+            window.Notification = class {
+                static permission = "granted";
+                constructor(title) { window.shown.push(title); }
+            };
             navigator.serviceWorker.getRegistration = async () => undefined;
         }"""
     )

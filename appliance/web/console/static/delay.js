@@ -29,7 +29,7 @@ export class DelayBar {
   constructor() {
     this.element = menu(
       { label: w("console.delay.label"), class: "tool delay" },
-      h("h3", null, w("console.delay.label")),
+      h("h2", { class: "small-heading" }, w("console.delay.label")),
       this.#table,
       this.#quality,
     );

@@ -209,7 +209,7 @@ export class SessionView {
       ),
     );
     this.#panels = TABS.map((name) =>
-      h("div", { class: `rail-panel rail-${name}`, role: "tabpanel", id: `${prefix}-${name}`, "aria-labelledby": `${prefix}-tab-${name}` }, contents[name]),
+      h("div", { class: `rail-panel rail-${name}`, role: "tabpanel", tabindex: name === "details" ? "0" : null, id: `${prefix}-${name}`, "aria-labelledby": `${prefix}-tab-${name}` }, contents[name]),
     );
     const list = h("div", { class: "rail-tabs", role: "tablist", "aria-label": w("console.rail.label") }, ...this.#tabs);
     list.addEventListener("keydown", (event) => {

@@ -40,11 +40,15 @@ export class Start {
 
   #validity;
   #filled = false;
+  /** The key that was made last. */
+  #made = "";
 
   /** Make a key and show it. @param {number} [minutes] */
   async create(minutes) {
     const made = await this.app.call("key.create", minutes ? { minutes } : {});
-    if (made) location.hash = `key/${made.id}`;
+    if (!made) return;
+    this.#made = made.id;
+    location.hash = `key/${made.id}`;
   }
 
   draw() {
@@ -68,10 +72,10 @@ export class Start {
   #drawKey() {
     const [view, id] = this.app.route.split("/");
     const place = byId("key-view");
-    if (view !== "key") return;
-    const key = this.app.state.keys?.find((item) => item.id === id);
+    const key = view === "key" ? this.app.state.keys?.find((item) => item.id === id) : undefined;
     keyed(place, key ? [key] : [], (item) => item.id, (item) => this.#keyCard(item));
-    byId("key-gone").hidden = Boolean(key) || this.app.state.keys === null;
+    // A key that was made right now is in the state a moment later.
+    byId("key-gone").hidden = Boolean(key) || this.app.state.keys === null || id === this.#made;
   }
 
   /** @param {Key} first @returns {import("./dom.js").Row<Key>} */
