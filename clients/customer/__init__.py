@@ -3,6 +3,7 @@
     __main__.py   finds the start; the window in the main thread, the engine in its own; says why if it cannot
     starting.py   where the start comes from: a given file, this file's own trailer, its name
     talk.py       the typed channel between the two parties
+    engine_end.py the engine's end of it
     engine.py     the session: connects, comes back, asks for consent, ends
     link.py       one connection to the appliance: handshake, reading, sending, pings
     consent.py    what the customer has allowed

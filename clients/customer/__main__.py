@@ -14,7 +14,7 @@ from pathlib import Path
 from appliance.wire.start_file import StartInfo
 from appliance.words import LANGUAGES, Words, words
 from clients.customer.starting import NoStart, find_start
-from clients.customer.talk import Ended, EngineEnd, Text, talk_pair
+from clients.customer.talk import Ended, Text, packed, talk_pair
 from clients.platform import Platform, this_platform
 
 
@@ -46,11 +46,10 @@ def main(argv: list[str] | None = None) -> int:
     language = _language(platform, start.language)
     engine_socket, window_socket = talk_pair()
     engine = EngineThread(start, engine_socket, platform, language)
-    # Tk is loaded while the engine already connects.
-    engine.start()
+    # The window first: what the engine imports would take the processor from it just when somebody waits to see it.
     from clients.customer.window import run_window
 
-    run_window(window_socket, words(language), dark=platform.prefers_dark())
+    run_window(window_socket, words(language), dark=platform.prefers_dark(), shown=engine.start)
     engine.join()
     if engine.bug:
         return Exit.BUG
@@ -82,6 +81,7 @@ class EngineThread(threading.Thread):
 
     async def _engine(self) -> Ended:
         from clients.customer.engine import Engine
+        from clients.customer.engine_end import EngineEnd
         from clients.customer.net.route import Route
         from clients.desktop import open_desktop
 
@@ -96,8 +96,6 @@ class EngineThread(threading.Thread):
 
 
 def _last_word(sock: socket.socket) -> None:
-    from clients.customer.talk import packed
-
     try:
         sock.setblocking(True)
         sock.sendall(packed(Ended(text=Text(id="client.ended.bug"), failed=True)))
@@ -113,8 +111,6 @@ def _say_only(platform: Platform, catalogue: Words, text: Text) -> int:
         from clients.customer.window import run_window
 
         ours, windows = talk_pair()
-        from clients.customer.talk import packed
-
         ours.sendall(packed(Ended(text=text, failed=True)))
         with ours:
             run_window(windows, catalogue, dark=platform.prefers_dark())

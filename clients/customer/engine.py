@@ -48,6 +48,7 @@ from appliance.wire.start_file import StartInfo
 from clients.customer import VERSION
 from clients.customer.chat import Chat, OutboxFull
 from clients.customer.consent import MAX_SECONDS, Consents, unanswered
+from clients.customer.engine_end import EngineEnd
 from clients.customer.link import Link, LinkLost, Refused
 from clients.customer.net.route import Wire
 from clients.customer.net.trouble import Trouble
@@ -55,7 +56,6 @@ from clients.customer.talk import (
     Answer,
     End,
     Ended,
-    EngineEnd,
     Line,
     Phase,
     Question,

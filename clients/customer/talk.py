@@ -1,7 +1,8 @@
 """What engine and window say to each other: msgspec structs, each a message on a socket pair.
 
 A message is four bytes of length, big endian, and JSON. Neither side ever waits for the other: the window's end is
-non-blocking and keeps what does not fit, the engine's end has a queue and a task of its own.
+non-blocking and keeps what does not fit; the engine's (`engine_end.py`, since the window has no use for trio) has a
+queue and a task of its own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
-import trio
 
 from appliance.wire.messages import Args, Tool
 
@@ -145,22 +145,23 @@ class End(Talk, frozen=True, tag="end"):
 ToEngine = Answer | Say | Typing | Stop | End
 
 _to_window = msgspec.json.Decoder(ToWindow)
-_to_engine = msgspec.json.Decoder(ToEngine)
 _encode = msgspec.json.Encoder().encode
 
 
 def packed(message: Talk) -> bytes:
+    """The message as it goes over the socket."""
     payload = _encode(message)
     return len(payload).to_bytes(4, "big") + payload
 
 
-class _Cutter:
+class Cutter:
     """Cuts a stream of bytes into messages."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield the payloads that `data` completes. Raises ValueError."""
         self._buffer += data
         while len(self._buffer) >= 4:
             size = int.from_bytes(self._buffer[:4], "big")
@@ -178,65 +179,13 @@ def talk_pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair()
 
 
-class EngineEnd:
-    """The engine's end, in trio."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
-        self._stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
-        self._cutter = _Cutter()
-        self._queue: list[Talk] = []
-        self._woken = trio.Event()
-        self._gone = False
-
-    def tell(self, message: ToWindow) -> None:
-        """Queue `message`. A View takes the place of one that still waits: only the newest matters."""
-        if self._gone:
-            return
-        if isinstance(message, View):
-            self._queue = [waiting for waiting in self._queue if not isinstance(waiting, View)]
-        self._queue.append(message)
-        self._woken.set()
-
-    async def run(self) -> None:
-        """Send what is queued, until cancelled or the window is gone."""
-        try:
-            while True:
-                while self._queue:
-                    await self._stream.send_all(packed(self._queue.pop(0)))
-                self._woken = trio.Event()
-                await self._woken.wait()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._gone = True
-            self._queue.clear()
-
-    async def heard(self) -> list[ToEngine] | None:
-        """The window's next messages, None when it is gone."""
-        try:
-            data = await self._stream.receive_some(64 * 1024)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return None
-        return [_to_engine.decode(payload) for payload in self._cutter.feed(bytes(data))] if data else None
-
-    async def aclose(self) -> None:
-        """Send what is left, for a second at most, and close."""
-        with trio.move_on_after(1) as scope:
-            scope.shield = True
-            try:
-                while self._queue and not self._gone:
-                    await self._stream.send_all(packed(self._queue.pop(0)))
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                self._gone = True
-        await trio.aclose_forcefully(self._stream)
-
-
 class WindowEnd:
     """The window's end: never blocks."""
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self.socket = sock
-        self._cutter = _Cutter()
+        self._cutter = Cutter()
         self._unsent = bytearray()
 
     def tell(self, message: ToEngine) -> None:

@@ -23,12 +23,13 @@ from appliance.wire.frames import HEADER, FrameType, ProtocolError, pack
 from appliance.wire.messages import Refusal, SessionEnded, encode
 from appliance.wire.start_file import StartInfo
 from clients.customer.engine import Engine
+from clients.customer.engine_end import EngineEnd
 from clients.customer.link import Link, LinkLost, Refused
 from clients.customer.net.dial import Proxy
 from clients.customer.net.route import Route
 from clients.customer.net.trouble import Trouble
 from clients.customer.net.websocket import ClientSocket, WebSocketError
-from clients.customer.talk import Ended, EngineEnd, WindowEnd, talk_pair
+from clients.customer.talk import Ended, WindowEnd, talk_pair
 from clients.platform.linux import LinuxPlatform
 from tests.support.customer_appliance import (
     SESSION,

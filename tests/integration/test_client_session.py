@@ -32,12 +32,12 @@ from appliance.wire.messages import (
     encode,
 )
 from clients.customer.engine import Engine
+from clients.customer.engine_end import EngineEnd
 from clients.customer.net.route import Route
 from clients.customer.talk import (
     Answer,
     End,
     Ended,
-    EngineEnd,
     Line,
     Phase,
     Question,
@@ -413,10 +413,14 @@ async def test_stop_sharing_takes_consent_back(certificates: Certificates) -> No
 
 
 async def test_a_question_does_not_outlive_its_connection(certificates: Certificates) -> None:
+    seen = trio.Event()
+
     async def ask_and_lose(peer: Peer) -> None:
         await peer.welcome()
         await peer.say(ConsentAsk(id="question-1", tools=[Tool.SCREEN], technician=ANNA, seconds=60))
+        await seen.wait()
 
     async with small_appliance(certificates, then(ask_and_lose, welcomed)) as appliance, running(appliance) as run:
         await run.glass.sees(Question)
+        seen.set()
         await run.glass.sees(QuestionGone)

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import tkinter
+from collections.abc import Callable
 
 from appliance.words import Words
 from clients.customer.talk import WindowEnd
@@ -21,8 +22,11 @@ from clients.customer.window.main import MainWindow
 POLL_MS = 30
 
 
-def run_window(sock: socket.socket, words: Words, *, dark: bool) -> None:
-    """Show the window until it is closed, over the channel's window end. In the main thread."""
+def run_window(sock: socket.socket, words: Words, *, dark: bool, shown: Callable[[], None] = lambda: None) -> None:
+    """Show the window until it is closed, over the channel's window end. In the main thread.
+
+    `shown` is called once, when the window can be seen.
+    """
     end = WindowEnd(sock)
     root = tkinter.Tk(className="Beistand")
     window = MainWindow(root, end, words, dark=dark)
@@ -47,6 +51,8 @@ def run_window(sock: socket.socket, words: Words, *, dark: bool) -> None:
     else:
         root.createfilehandler(sock, tkinter.READABLE, hear)
         _leave_on_signals(root, window)
+    root.update()
+    shown()
     try:
         root.mainloop()
     finally:
