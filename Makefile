@@ -41,7 +41,7 @@ check: install-dev ## formatting, types, layers, security lint, translations
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/bandit -q -r appliance clients -c pyproject.toml
+	@$(BIN)/bandit -q -ll -r appliance clients demo -c pyproject.toml
 	@node_modules/.bin/tsc -p .
 	@$(BIN)/python -m tests.checks.translations
 

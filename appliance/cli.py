@@ -35,6 +35,7 @@ class ExitCode(enum.IntEnum):
     DISK_FULL = 8
     NOT_FOUND = 9
     NOT_GENUINE = 10
+    NOT_NOW = 11
 
 
 class Failure(Exception):

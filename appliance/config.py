@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # nosec B104: what ":8443" asks for
 MAX_VALUE = 4096
 """Characters of one raw value."""
 
@@ -57,7 +58,7 @@ def _listen(raw: str, where: str) -> tuple[Address, ...]:
         match = re.fullmatch(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9.-]*)):(?P<port>\d{1,5})", part)
         if match is None or int(match["port"]) > 65535:
             raise ConfigError("listen", where=where, value=part)
-        addresses.append(Address(match["v6"] or match["name"] or "0.0.0.0", int(match["port"])))  # noqa: S104 (":8443" means every address, and was asked for)
+        addresses.append(Address(match["v6"] or match["name"] or EVERY_ADDRESS, int(match["port"])))
     if not addresses:
         raise ConfigError("listen", where=where, value=raw)
     return tuple(addresses)

@@ -31,12 +31,14 @@ STORE_EXIT_CODES = {
     "store.read_only": ExitCode.DATA_READ_ONLY,
     "store.disk_full": ExitCode.DISK_FULL,
     "store.none": ExitCode.NOT_FOUND,
+    "store.too_slow": ExitCode.NOT_NOW,
+    "store.unavailable": ExitCode.NOT_NOW,
 }
 
 
 def failure_of(error: StoreError) -> Failure:
     """The exit code and the words for a store that can't be used."""
-    return Failure(STORE_EXIT_CODES.get(error.code, ExitCode.BUG), error.code, **error.message_args)
+    return Failure(STORE_EXIT_CODES[error.code], error.code, **error.message_args)
 
 
 def _in_store(folder: Path, work: Callable[[Store], Awaitable[T]]) -> T:

@@ -49,9 +49,9 @@ class StoredSession(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS = tuple(name for name in StoredSession.__struct_fields__ if name != "members")
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM sessions"  # noqa: S608 our own names
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM sessions"  # noqa: S608  # nosec B608: our own names
 _UPSERT = (
-    f"INSERT INTO sessions ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' for _ in _COLUMNS)}) ON CONFLICT (id) DO"  # noqa: S608
+    f"INSERT INTO sessions ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' for _ in _COLUMNS)}) ON CONFLICT (id) DO"  # noqa: S608  # nosec B608
     f" UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS if name != 'id')}"
 )
 
@@ -85,7 +85,7 @@ def by_id(db: Database, session_id: str) -> StoredSession | None:
 def past(db: Database, *, user_id: str | None, before: float | None, limit: int) -> list[StoredSession]:
     """Sessions that are over, newest first, begun before `before`; with `user_id` only those that they were in."""
     rows = db.execute(
-        f"{_SELECT} WHERE ended_at IS NOT NULL AND (:before IS NULL OR began_at < :before) AND (:user IS NULL OR id IN"  # noqa: S608
+        f"{_SELECT} WHERE ended_at IS NOT NULL AND (:before IS NULL OR began_at < :before) AND (:user IS NULL OR id IN"  # noqa: S608  # nosec B608
         " (SELECT session_id FROM session_members WHERE user_id = :user)) ORDER BY began_at DESC LIMIT :limit",
         {"user": user_id, "before": before, "limit": limit},
     ).fetchall()
