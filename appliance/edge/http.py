@@ -64,7 +64,7 @@ class StrictConnection(h11.Connection):
         headers = dict(request.headers)
         if request.method not in METHODS:
             raise h11.RemoteProtocolError("method", 501)
-        if not request.target.startswith(b"/") or _CONTROLS.search(unquote_to_bytes(request.target)):
+        if not request.target.startswith(b"/") or _CONTROLS.search(unquote_to_bytes(request.target.partition(b"?")[0])):
             raise h11.RemoteProtocolError("target", 400)
         if b"transfer-encoding" in headers:
             # Browsers send lengths. Without chunks there is no chunk extension, no trailer and no second length.
@@ -83,10 +83,9 @@ class StrictConnection(h11.Connection):
 
 class _Phase(enum.Enum):
     FIRST = enum.auto()  # nothing was asked yet
-    IDLE = enum.auto()  # between requests
     HEAD = enum.auto()
     BODY = enum.auto()
-    ANSWER = enum.auto()  # ours is the turn
+    OURS = enum.auto()  # an answer under way, or the time after it, which Hypercorn limits
     SOCKET = enum.auto()  # a WebSocket
 
 
@@ -103,10 +102,9 @@ class HttpServer(TCPServer):
         self._scope = trio.CancelScope()
         self._seconds = {
             _Phase.FIRST: limits.head_seconds,
-            _Phase.IDLE: limits.idle_seconds,
             _Phase.HEAD: limits.head_seconds,
             _Phase.BODY: limits.body_seconds,
-            _Phase.ANSWER: math.inf,
+            _Phase.OURS: math.inf,
             _Phase.SOCKET: limits.silence_seconds,
         }
 
@@ -163,11 +161,9 @@ class HttpServer(TCPServer):
             return _Phase.SOCKET
         if connection.their_state is h11.SEND_BODY:
             return _Phase.BODY
-        if connection.their_state is not h11.IDLE:
-            return _Phase.ANSWER
-        if connection.trailing_data[0]:
+        if connection.their_state is h11.IDLE and connection.trailing_data[0]:
             return _Phase.HEAD
-        return _Phase.IDLE if protocol.keep_alive_requests else _Phase.FIRST
+        return _Phase.OURS if protocol.keep_alive_requests else _Phase.FIRST
 
     def _overfull(self, protocol: H11Protocol) -> bool:
         # Hypercorn tells the peer that its message is too big, and then goes on to collect it.
@@ -181,7 +177,7 @@ class HttpServer(TCPServer):
 def hypercorn_config(limits: Limits) -> Config:
     """Hypercorn's settings. What `HttpServer` does itself is off here."""
     config = Config()
-    config.keep_alive_timeout = math.inf
+    config.keep_alive_timeout = limits.idle_seconds
     config.ssl_handshake_timeout = math.inf
     config.h11_max_incomplete_size = limits.head_size
     config.websocket_max_message_size = limits.socket_message_size

@@ -277,13 +277,13 @@ class Connection:
             elif self._ready:
                 frame = self._next_frame(limit - size - HEADER_SIZE)
                 size += len(frame)
-                if len(frame) < SMALL:
-                    small.append(frame)
-                else:
+                if len(frame) >= SMALL:
                     if small:
                         out.append(b"".join(small))
                         small.clear()
                     out.append(frame)
+                elif frame:
+                    small.append(frame)
             else:
                 break
         if small:

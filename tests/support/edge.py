@@ -98,6 +98,17 @@ class RunningEdge:
         await stream.do_handshake()
         return stream
 
+    async def shake_hands(self, context: ssl.SSLContext, name: str, sock: socket.socket) -> None:
+        """A client's handshake and nothing else. Raises ssl.SSLError."""
+        tls = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
+        self.clients.append(tls)
+        with trio.fail_after(5):
+            while True:
+                try:
+                    return tls.do_handshake()
+                except ssl.SSLWantReadError:
+                    await trio.lowlevel.wait_readable(tls)
+
     async def wire(self) -> TlsStream:
         """A connection of the session protocol."""
         return await self.tls(WIRE_SERVER_NAME, ALPN)
