@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # nosec B104: what ":8443" asks for
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 what ":8443" asks for
 MAX_VALUE = 4096
 """Characters of one raw value."""
 

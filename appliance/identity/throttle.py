@@ -39,7 +39,7 @@ class Credential(enum.StrEnum):
     SIGN_IN_LINK = "sign_in_link"
     SET_UP_CODE = "set_up_code"
     SESSION_KEY = "session_key"
-    START_TOKEN = "start_token"  # noqa: S105  # nosec B105 a name
+    START_TOKEN = "start_token"  # noqa: S105 a name
 
 
 @dataclass(frozen=True)

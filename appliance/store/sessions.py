@@ -20,9 +20,10 @@ class StoredMember(msgspec.Struct, frozen=True, kw_only=True):
 class StoredSession(msgspec.Struct, frozen=True, kw_only=True):
     """A session as it is kept, so that it outlives a restart. Times are seconds since 1970.
 
-    `token`, `previous_token`: SHA-256 of the resume tokens (domain.resume). `secret` (16 bytes) gives the verification
-    words. `owner_id`: the technician who has it, None while it waits. `fallback`: it is the fallback queue's.
-    `answers`: the customer's last word on each tool. `controller_id`: who controls, or did when they were lost. `reason`: a domain.session.EndReason, "" while it runs.
+    `token`, `previous_token`: SHA-256 of the resume tokens (domain.resume). `secret` (16 bytes) gives the
+    verification words. `owner_id`: the technician who has it, None while it waits. `fallback`: it is the fallback
+    queue's. `answers`: the customer's last word on each tool. `controller_id`: who controls, or did when they were
+    lost. `reason`: a domain.session.EndReason, "" while it runs.
     """
 
     id: str
@@ -49,9 +50,9 @@ class StoredSession(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS = tuple(name for name in StoredSession.__struct_fields__ if name != "members")
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM sessions"  # noqa: S608  # nosec B608: our own names
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM sessions"  # noqa: S608 our own names
 _UPSERT = (
-    f"INSERT INTO sessions ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' for _ in _COLUMNS)}) ON CONFLICT (id) DO"  # noqa: S608  # nosec B608
+    f"INSERT INTO sessions ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' for _ in _COLUMNS)}) ON CONFLICT (id) DO"  # noqa: S608
     f" UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS if name != 'id')}"
 )
 
@@ -85,7 +86,7 @@ def by_id(db: Database, session_id: str) -> StoredSession | None:
 def past(db: Database, *, user_id: str | None, before: float | None, limit: int) -> list[StoredSession]:
     """Sessions that are over, newest first, begun before `before`; with `user_id` only those that they were in."""
     rows = db.execute(
-        f"{_SELECT} WHERE ended_at IS NOT NULL AND (:before IS NULL OR began_at < :before) AND (:user IS NULL OR id IN"  # noqa: S608  # nosec B608
+        f"{_SELECT} WHERE ended_at IS NOT NULL AND (:before IS NULL OR began_at < :before) AND (:user IS NULL OR id IN"  # noqa: S608
         " (SELECT session_id FROM session_members WHERE user_id = :user)) ORDER BY began_at DESC LIMIT :limit",
         {"user": user_id, "before": before, "limit": limit},
     ).fetchall()

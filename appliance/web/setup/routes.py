@@ -105,7 +105,7 @@ async def _finish(request: Request, form: Form) -> Response:
         else:
             if not isinstance(entered, Refusal):
                 return enter(request, entered, notice="setup.notice.done")
-            form.refused(entered, "name", password="password", display_name="display_name")  # noqa: S106 # nosec B106 - a field
+            form.refused(entered, "name", password="password", display_name="display_name")  # noqa: S106 a field
     return _show_site(request, form)
 
 

@@ -72,7 +72,7 @@ def icon(name: str, label: str = "") -> Markup:
 
     Raises KeyError for a name that is not in the set.
     """
-    shape = Markup(SHAPES[name])  # noqa: S704 # nosec B704 - from the table above
+    shape = Markup(SHAPES[name])  # noqa: S704 from the table above
     if label:
         return Markup('<svg class="icon" role="img" aria-label="{}" {}>{}</svg>').format(label, _ATTRIBUTES, shape)
     return Markup('<svg class="icon" aria-hidden="true" {}>{}</svg>').format(_ATTRIBUTES, shape)
@@ -81,4 +81,4 @@ def icon(name: str, label: str = "") -> Markup:
 def icon_sprite() -> Markup:
     """All icons as symbols `#icon-NAME`, for a page whose scripts draw with `<svg class="icon"><use href="…">`."""
     symbols = "".join(f'<symbol id="icon-{name}" {_ATTRIBUTES}>{shape}</symbol>' for name, shape in SHAPES.items())
-    return Markup('<svg hidden aria-hidden="true">{}</svg>').format(Markup(symbols))  # noqa: S704 # nosec B704 - from the table above
+    return Markup('<svg hidden aria-hidden="true">{}</svg>').format(Markup(symbols))  # noqa: S704 from the table above
