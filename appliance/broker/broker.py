@@ -150,9 +150,10 @@ class Broker:
             if socket.user_id == user_id and socket.who.session_id == session_id:
                 self._take_out(socket)
                 socket.link.cut()
-        if not self._is_signed_in(user_id):
-            self._leaving.pop(user_id, None)
-            self._presence_changed()
+        if not any(socket.user_id == user_id for socket in self._sockets):
+            self._leaving.pop(user_id, None)  # it was said, so nobody waits for a reload
+            self._presence.pop(user_id, None)
+        self._presence_changed()
 
     # -- customers (customer.Admission) -------------------------------------------------------------------------
 
@@ -317,9 +318,6 @@ class Broker:
                     socket.touch(topic)
 
     # -- queues -------------------------------------------------------------------------------------------------
-
-    def _is_signed_in(self, user_id: str) -> bool:
-        return user_id in self._leaving or any(socket.user_id == user_id for socket in self._sockets)
 
     def _signed_in(self) -> set[str]:
         return {socket.user_id for socket in self._sockets} | self._leaving.keys()

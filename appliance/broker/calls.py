@@ -7,6 +7,7 @@ technician to be its member.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +110,7 @@ async def _accept(broker: Broker, socket: ConsoleSocket, params: views.SessionRe
     )
     broker.let_in(session, socket.user_id)
     await session.start_recording()
-    await broker.ctx.keeper.settled()
+    await _written(broker)
     return None
 
 
@@ -162,6 +163,7 @@ async def _end(broker: Broker, socket: ConsoleSocket, params: views.SessionEnd) 
     if params.reason not in TECHNICIAN_REASONS:
         return refused("session.call.params", name="session.end")
     session.end(params.reason, by=socket.user_name)
+    await _written(broker)
     return None
 
 
@@ -207,6 +209,12 @@ async def _recordings_list(broker: Broker, socket: ConsoleSocket, params: views.
     only = None if Permission.RECORDINGS_ALL in socket.permissions else socket.user_id
     found = await broker.ctx.store.read(lambda db: stored.past(db, user_id=only, before=params.before, limit=PAGE + 1))
     return views.PastSessions(sessions=[_past(record) for record in found[:PAGE]], more=len(found) > PAGE)
+
+
+async def _written(broker: Broker) -> None:
+    """What has happened is on the disk, or will be when there is room: it has happened all the same."""
+    with suppress(StoreError):
+        await broker.ctx.keeper.settled()
 
 
 def _past(record: stored.StoredSession) -> views.PastSession:

@@ -477,8 +477,13 @@ class Sharing:
             self._give(socket.user_id)
 
     def socket_lost(self, socket: ConsoleSocket, *, last: bool) -> None:
-        """A tab is gone (its ports have closed already); `last`: it was this technician's last one."""
-        self._waiting = [item for item in self._waiting if item.socket is not socket]
+        """A tab is gone, with all that it had open; `last`: it was this technician's last one."""
+        for (other, name), port in list(self._open.items()):
+            if other is socket:
+                self._drop(socket, name, port, refused("policy.member.none"))
+        for item in [item for item in self._waiting if item.socket is socket]:
+            self._waiting.remove(item)
+            socket.link.deny(item.channel, refused("policy.member.none"))
         if not last:
             return
         if socket.user_id in self.wanting:
@@ -489,12 +494,6 @@ class Sharing:
 
     def left(self, socket: ConsoleSocket) -> None:
         """A technician leaves the session, with all that they have open."""
-        for (other, channel), port in list(self._open.items()):
-            if other is socket:
-                self._drop(socket, channel, port, refused("policy.member.none"))
-        for item in self._waiting:
-            if item.socket is socket:
-                item.socket.link.deny(item.channel, refused("policy.member.none"))
         self.socket_lost(socket, last=True)
         if self._had_control == socket.user_id:
             self._had_control = None

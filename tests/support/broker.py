@@ -71,15 +71,17 @@ class MemoryStream:
     async def wait_readable(self) -> None:
         """As WireStream says."""
         await trio.lowlevel.checkpoint()
-        while (not self._incoming or self.frozen) and not self._ended and not self.closed:
+        while (self.frozen or not (self._incoming or self._ended)) and not self.closed:
             await self._changed.wait()
 
     def receive_now(self, into: memoryview) -> int | None:
         """As WireStream says."""
         if self.closed:
             raise trio.BrokenResourceError("closed")
-        if self.frozen or not self._incoming:
-            return 0 if self._ended and not self.frozen else None
+        if self.frozen:
+            return None
+        if not self._incoming:
+            return 0 if self._ended else None
         size = min(len(into), len(self._incoming))
         into[:size] = self._incoming[:size]
         del self._incoming[:size]
@@ -90,7 +92,7 @@ class MemoryStream:
         """As WireStream says."""
         await trio.lowlevel.checkpoint()
         other = self.other
-        while other.frozen or len(other._incoming) + len(data) > other.capacity > len(data):
+        while len(other._incoming) + len(data) > max(other.capacity, len(data)):
             if self.closed or other.closed:
                 break
             await self._changed.wait()
@@ -408,6 +410,7 @@ class BrokerSite:
         self.broker: Broker
         self._broker_scope: trio.CancelScope
         self._broker_done: trio.Event
+        self._stopping: trio.Event
 
     def now(self) -> float:
         """The wall clock."""
@@ -430,6 +433,7 @@ class BrokerSite:
             **options,
         )
         self._broker_scope, self._broker_done = trio.CancelScope(), trio.Event()
+        self._stopping = trio.Event()
 
         async def run(task_status: trio.TaskStatus[None]) -> None:
             try:
@@ -442,6 +446,7 @@ class BrokerSite:
 
     async def stop(self) -> None:
         """Stop the broker, as SIGTERM does, with its connections."""
+        self._stopping.set()
         self._broker_scope.cancel()
         await self._broker_done.wait()
 
@@ -491,9 +496,17 @@ class BrokerSite:
     async def _serve(self, serve: Any, *args: Any) -> None:
         self.serving += 1
         try:
-            await serve(*args)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._cancel_with, self._stopping, nursery.cancel_scope)
+                await serve(*args)
+                nursery.cancel_scope.cancel()
         finally:
             self.serving -= 1
+
+    @staticmethod
+    async def _cancel_with(stopping: trio.Event, scope: trio.CancelScope) -> None:
+        await stopping.wait()
+        scope.cancel()
 
     async def token(self, console: ConsoleEnd, cookie: str | None = None) -> str:
         """A start token: a key made in the console, typed in the portal, a client downloaded."""

@@ -61,7 +61,7 @@ async def test_a_technician_sees_controls_and_chats_with_the_customer_of_their_k
     ended = await customer.next(m.SessionEnded)
     assert ended.reason == "session.ended.solved"
     await customer.end()
-    await anna.sees(f"session/{customer.session}", lambda state: state["ended"]["id"] == "session.ended.solved")
+    await anna.sees(f"session/{customer.session}", lambda state: state["ended"])
     await hall.quiet()
     assert hall.recorders[0].closed == "session.ended.solved"
     assert hall.serving == 1

@@ -235,6 +235,7 @@ async def test_epochs_grow_so_that_nothing_of_another_controller_is_applied(
     customer = await hall.in_session(anna)
     keys = await controlling(anna, customer)
     await anna.send(keys, pack_input([Key(0x61, True)], at=0))
+    await customer.until(lambda: Key(0x61, True) in typed(customer))
     await anna.call("control.give_back", session=customer.session)
     again = await controlling_granted(anna, customer)
     await anna.send(again, pack_input([Key(0x62, True)], at=0))
