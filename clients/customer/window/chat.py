@@ -15,6 +15,7 @@ from clients.customer.window.theme import Theme
 TYPING_EVERY = 3.0
 TYPING_MS = 5000
 MAX_TEXT = 8000
+MAX_LINES = 5000
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -139,6 +140,9 @@ class ChatPane(ttk.Frame):
             self._lines.insert("end", "\n")
         for text, *tags in parts:
             self._lines.insert("end", text, tuple(tags))
+        # A window that was left open for days stays as quick as a new one.
+        if int(self._lines.index("end").split(".")[0]) > MAX_LINES:
+            self._lines.delete("1.0", f"{MAX_LINES // 10}.0")
         self._lines.configure(state="disabled")
         if at_end:
             self._lines.see("end")
