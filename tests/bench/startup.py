@@ -12,6 +12,7 @@ from tests.bench.figures import Figure
 from tests.support.appliance import Appliance, seed
 
 RUNS = 7
+SUBJECT = "Beistand"
 
 
 def pss_mib(pid: int) -> float:
@@ -34,14 +35,13 @@ def main() -> None:
                 delays.append((time.perf_counter() - started) * 1000)
                 if run == RUNS:
                     time.sleep(2)
-                    Figure(
-                        "server, idle memory", "beistand", round(pss_mib(appliance.program.pid), 1), "MiB PSS"
-                    ).print()
+                    memory = round(pss_mib(appliance.program.pid), 1)
+                    Figure("server, idle memory", SUBJECT, memory, "MiB PSS").print()
             finally:
                 appliance.stop()
         delays = sorted(delays[1:])  # the first one warms the disk cache
         spread = (round(delays[0]), round(delays[-1]))
-        Figure("start → first page", "beistand", round(delays[len(delays) // 2]), "ms", spread).print()
+        Figure("start → first page", SUBJECT, round(delays[len(delays) // 2]), "ms", spread).print()
 
 
 if __name__ == "__main__":
