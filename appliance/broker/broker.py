@@ -165,6 +165,7 @@ class Broker:
                 return refused("session.hello.throttled", retry=True, seconds=int(wait) + 1)
             answer = await (self._resume(hello, hello.resume) if hello.resume else self._first(hello, address))
         except StoreError as error:
+            self._throttle.succeeded(Credential.START_TOKEN, "", address)
             return Refusal(reason=error.code, args=error.message_args, retry=True)
         if isinstance(answer, Refusal):
             await self._throttle.failed(Credential.START_TOKEN, "", address)

@@ -179,19 +179,19 @@ async def _request(broker: Broker, socket: ConsoleSocket, params: views.SessionR
 @_call("control.request", views.SessionRef, Permission.CONTROL)
 async def _control_request(broker: Broker, socket: ConsoleSocket, params: views.SessionRef) -> Answer:
     session = _mine(broker, socket, params.session)
-    return session if isinstance(session, Refusal) else session.sharing.want_control(socket)
+    return session if isinstance(session, Refusal) else session.sharing.control.want(socket)
 
 
 @_call("control.take", views.SessionRef, Permission.CONTROL)
 async def _control_take(broker: Broker, socket: ConsoleSocket, params: views.SessionRef) -> Answer:
     session = _mine(broker, socket, params.session)
-    return session if isinstance(session, Refusal) else session.sharing.take_control(socket)
+    return session if isinstance(session, Refusal) else session.sharing.control.take(socket)
 
 
 @_call("control.give_back", views.SessionRef, Permission.CONTROL)
 async def _control_give_back(broker: Broker, socket: ConsoleSocket, params: views.SessionRef) -> Answer:
     session = _mine(broker, socket, params.session)
-    return session if isinstance(session, Refusal) else session.sharing.give_control_back(socket)
+    return session if isinstance(session, Refusal) else session.sharing.control.give_back(socket)
 
 
 @_call("notes.save", views.NotesSave, Permission.CONSOLE)

@@ -195,7 +195,7 @@ class Session:
         if socket.user_id == self.record.owner_id:
             self.owner_away_since = None
         self._settle()
-        self.sharing.socket_back(socket)
+        self.sharing.control.socket_back(socket)
         self.changed()
 
     def socket_out(self, socket: ConsoleSocket) -> None:
@@ -361,7 +361,7 @@ class Session:
 
     def changed(self) -> None:
         """Tell both sides what is so now, as far as it is new to them."""
-        answers, controller_id = dict(self.sharing.answers), self.sharing.controller_to_keep
+        answers, controller_id = dict(self.sharing.answers), self.sharing.control.to_keep
         if (self.record.answers, self.record.controller_id) != (answers, controller_id):
             self._keep(answers=answers, controller_id=controller_id)
         self.ctx.touch(f"session/{self.id}")
@@ -387,7 +387,7 @@ class Session:
             state=self.state.value,
             technicians=[Person(id=member.id, name=member.name) for member in members],
             viewers=self.sharing.viewers,
-            controller=self.sharing.controller,
+            controller=self.sharing.control.controller,
             shared=self.sharing.shared,
             recording=self.recording,
             position=self.position if self.waits else 0,

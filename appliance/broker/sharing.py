@@ -8,16 +8,16 @@ once the session is active, without a new question to the customer.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
 
+from appliance.broker.control import Control
 from appliance.broker.views import Asked, Text, refused
 from appliance.domain.policy import TOOL_OF_CHANNEL, Asker, Decision, Role, Ruling, Situation, decide, to_ask
 from appliance.relay.clipboard import ClipboardRelay
-from appliance.relay.control import InputGate
 from appliance.relay.link import Port
 from appliance.relay.pipe import Pipe
 from appliance.relay.screen import ScreenFan
@@ -27,7 +27,6 @@ from appliance.wire.messages import (
     Consent,
     ConsentAsk,
     ConsentCancelled,
-    Notice,
     Open,
     Person,
     Refusal,
@@ -69,30 +68,22 @@ class Sharing:
     """One session's tools. Only `Session` makes one."""
 
     def __init__(self, session: Session, answers: Mapping[Tool, Consent], had_control: str | None) -> None:
-        self._session = session
+        self.session = session
         self._ctx = session.ctx
         self.answers: dict[Tool, Consent] = dict(answers)
-        self.controller: str | None = None
-        self.wanting: list[str] = []
         self.screen_problem: Text | None = None
-        self._had_control = had_control  # comes back with its technician's next socket
         self._question: _Question | None = None
         self._waiting: list[_Waiting] = []
         self._open: dict[tuple[ConsoleSocket, ChannelName], Port] = {}
         self._fan: ScreenFan | None = None
         self._clipboard: ClipboardRelay | None = None
-        self._gate = InputGate(self._open_input, int(self._ctx.now()), session.touched_by_person)
+        self.control = Control(self, had_control)
 
     # -- what the policy says -----------------------------------------------------------------------------------
 
     def ruling(self, tool: Tool, socket: ConsoleSocket) -> Ruling:
         """What the policy says to `tool` for this technician now."""
         return decide(tool, self._asker(socket), self._situation)
-
-    @property
-    def controller_to_keep(self) -> str | None:
-        """Who controls, or will again when they are back."""
-        return self.controller or self._had_control
 
     @property
     def asking(self) -> frozenset[Tool]:
@@ -104,7 +95,7 @@ class Sharing:
         """What is in use."""
         used = {
             Tool.SCREEN: bool(self._ports(ChannelName.SCREEN)),
-            Tool.CONTROL: self.controller is not None,
+            Tool.CONTROL: self.control.controller is not None,
             Tool.CLIPBOARD: bool(self._ports(ChannelName.CLIPBOARD)),
         }
         return [tool for tool, is_used in used.items() if is_used]
@@ -116,11 +107,11 @@ class Sharing:
         return list(dict.fromkeys(socket.user_id for socket in sockets))
 
     def _asker(self, socket: ConsoleSocket) -> Asker:
-        return Asker(self._session.role_of(socket.user_id), socket.permissions)
+        return Asker(self.session.role_of(socket.user_id), socket.permissions)
 
     @property
     def _situation(self) -> Situation:
-        return Situation(self._session.state, self.answers, self._ctx.offered)
+        return Situation(self.session.state, self.answers, self._ctx.offered)
 
     # -- questions to the customer ------------------------------------------------------------------------------
 
@@ -130,16 +121,18 @@ class Sharing:
             ruling = self.ruling(tool, socket)
             if ruling.decision is Decision.DENY:
                 return Refusal(reason=ruling.rule, args=dict(ruling.args))
-        return self._ask(socket, tools)
+        return self.ask(socket, tools)
 
-    def _ask(self, socket: ConsoleSocket, tools: frozenset[Tool], control_for: str | None = None) -> Asked | Refusal:
-        ctx, session = self._ctx, self._session
+    def ask(self, socket: ConsoleSocket, tools: frozenset[Tool], control_for: str | None = None) -> Asked | Refusal:
+        """Put `tools` to the customer, as far as they have to be asked; with a yes, `control_for` gets control."""
+        ctx, session = self._ctx, self.session
         once = ctx.settings.current.consent_once
         needed = to_ask(tools, self._asker(socket), self._situation, consent_once=once)
         if not needed:
             return Asked(granted=True, asking=[])
         if self._question is not None:
             if needed <= self._question.tools:
+                self._question = replace(self._question, control_for=self._question.control_for or control_for)
                 return Asked(granted=False, asking=sorted(self._question.tools))
             return refused("session.consent.one_at_a_time", retry=True)
         self._question = _Question(
@@ -153,7 +146,7 @@ class Sharing:
         return Asked(granted=False, asking=sorted(needed))
 
     def _put(self) -> None:
-        question, customer = self._question, self._session.customer
+        question, customer = self._question, self.session.customer
         if question is not None and customer is not None:
             seconds = max(0.0, question.until - trio.current_time())
             customer.link.tell(
@@ -171,22 +164,22 @@ class Sharing:
         self._ctx.keeper.audit(
             "session.consent",
             actor="customer",
-            subject=self._session.id,
+            subject=self.session.id,
             tools=" ".join(sorted(question.tools)),
             outcome=outcome.value,
             technician=question.asker.name,
         )
         kind = "consent.granted" if outcome is Consent.GRANTED else "consent.denied"
-        self._session.record_event(kind, tools=" ".join(sorted(question.tools)), outcome=outcome.value)
+        self.session.record_event(kind, tools=" ".join(sorted(question.tools)), outcome=outcome.value)
         waiting, self._waiting = self._waiting, []
         for item in waiting:
             if item.tool in question.tools and outcome is not Consent.GRANTED:
                 item.socket.link.deny(item.channel, refused(f"session.consent.{outcome.value}"))
             else:
                 self.opened(item.socket, item.channel, item.request)
-        if outcome is Consent.GRANTED and question.control_for is not None and self.controller is None:
-            self._give(question.control_for)
-        self._session.changed()
+        if outcome is Consent.GRANTED and question.control_for is not None:
+            self.control.granted(question.control_for)
+        self.session.changed()
 
     def stopped(self, tools: frozenset[Tool]) -> None:
         """The customer takes `tools` back. Without the screen there is neither control nor clipboard."""
@@ -195,29 +188,25 @@ class Sharing:
         for tool in tools & self.answers.keys():
             self.answers[tool] = Consent.DENIED
         if Tool.CONTROL in tools:
-            self._give(None)
-            self._had_control = None
-            self.wanting.clear()
+            self.control.stop()
         for tool in tools:
             self._close_tool(tool, refused("session.stopped_sharing"))
         names = " ".join(sorted(tools))
-        self._ctx.keeper.audit("session.stopped_sharing", actor="customer", subject=self._session.id, tools=names)
-        self._session.record_event("consent.denied", tools=names, outcome=Consent.DENIED.value)
-        self._session.changed()
+        self._ctx.keeper.audit("session.stopped_sharing", actor="customer", subject=self.session.id, tools=names)
+        self.session.record_event("consent.denied", tools=names, outcome=Consent.DENIED.value)
+        self.session.changed()
 
     def forget_answers(self) -> None:
         """Another technician begins anew: what was granted to the one before is not granted to them."""
         self._cancel_question()
         self.answers.clear()
-        self._give(None)
-        self._had_control = None
-        self.wanting.clear()
+        self.control.stop()
         self._close_all(refused("session.handed_back"))
 
     def _cancel_question(self) -> None:
         question, self._question = self._question, None
-        if question is not None and self._session.customer is not None:
-            self._session.customer.link.tell(ConsentCancelled(id=question.id))
+        if question is not None and self.session.customer is not None:
+            self.session.customer.link.tell(ConsentCancelled(id=question.id))
 
     # -- channels -----------------------------------------------------------------------------------------------
 
@@ -239,31 +228,31 @@ class Sharing:
         if ruling.decision is Decision.DENY:
             return Refusal(reason=ruling.rule, args=dict(ruling.args))
         if ruling.decision is Decision.ASK:
-            answer = self._ask(socket, frozenset({tool}))
+            answer = self.ask(socket, frozenset({tool}))
             if isinstance(answer, Refusal):
                 return answer
             self._waiting.append(_Waiting(socket, channel, request, tool))
             return None
-        if request.name is ChannelName.INPUT and self.controller != socket.user_id:
+        if request.name is ChannelName.INPUT and self.control.controller != socket.user_id:
             return refused("policy.control.not_controller")
         port = socket.link.accept(channel)
         if port is not None:
             self._open[socket, request.name] = port
             port.on_closed = lambda _refusal: self._closed(socket, request.name, port)
             self._connect(socket, port, request)
-            self._session.changed()
+            self.session.changed()
         return None
 
     def _connect(self, socket: ConsoleSocket, port: Port, request: Open) -> None:
         match request.name:
             case ChannelName.CHAT:
-                self._session.chat.attach(
+                self.session.chat.attach(
                     socket.link,
                     port,
                     sender=socket.user_id,
                     name=socket.person.name,
                     after=request.after,
-                    writes=self._session.role_of(socket.user_id) is Role.OWNER,
+                    writes=self.session.role_of(socket.user_id) is Role.OWNER,
                 )
             case ChannelName.SCREEN:
                 if self._fan is None:
@@ -272,8 +261,8 @@ class Sharing:
                     self._fan.attach(port)
                     self._prefer_controller()
             case ChannelName.INPUT:
-                self._close_inputs(but=socket, refusal=refused("session.control.elsewhere"))
-                self._gate.give(port)
+                self.close_inputs(but=socket, refusal=refused("session.control.elsewhere"))
+                self.control.gate.give(port)
                 self._prefer_controller()
             case ChannelName.CLIPBOARD:
                 if self._clipboard is None:
@@ -281,7 +270,7 @@ class Sharing:
                 if self._clipboard is not None:
                     self._clipboard.attach(port)
             case _:
-                client = self._ask_client(request.name)
+                client = self.ask_client(request.name)
                 if client is not None:
                     Pipe(port, client)
 
@@ -291,15 +280,15 @@ class Sharing:
         del self._open[socket, name]
         match name:
             case ChannelName.CHAT:
-                self._session.chat.detach(port)
+                self.session.chat.detach(port)
             case ChannelName.SCREEN:
                 if self._fan is not None:
                     self._fan.detach(port)
                     if not self._fan.viewers:
                         self._end_screen()
             case ChannelName.INPUT:
-                if self._gate.source is port:
-                    self._gate.give(None)
+                if self.control.gate.source is port:
+                    self.control.gate.give(None)
                     self._prefer_controller()
             case ChannelName.CLIPBOARD:
                 if self._clipboard is not None:
@@ -308,7 +297,7 @@ class Sharing:
                         self._end_clipboard()
             case _:
                 pass
-        self._session.changed()
+        self.session.changed()
 
     def _drop(self, socket: ConsoleSocket, name: ChannelName, port: Port, refusal: Refusal) -> None:
         port.close(refusal)
@@ -322,7 +311,8 @@ class Sharing:
             self._waiting.remove(item)
             item.socket.link.deny(item.channel, refusal)
 
-    def _close_inputs(self, *, but: ConsoleSocket | None, refusal: Refusal) -> None:
+    def close_inputs(self, *, but: ConsoleSocket | None, refusal: Refusal) -> None:
+        """Close all input channels but that of one tab."""
         for (socket, name), port in list(self._open.items()):
             if name is ChannelName.INPUT and socket is not but:
                 self._drop(socket, name, port, refusal)
@@ -336,13 +326,14 @@ class Sharing:
 
     # -- the client's ends --------------------------------------------------------------------------------------
 
-    def _ask_client(self, name: ChannelName) -> Port | None:
-        customer = self._session.customer
-        return customer.link.open(Open(name=name, session=self._session.id)) if customer is not None else None
+    def ask_client(self, name: ChannelName) -> Port | None:
+        """Open a channel to the client; None while it is away."""
+        customer = self.session.customer
+        return customer.link.open(Open(name=name, session=self.session.id)) if customer is not None else None
 
     def _begin_screen(self) -> None:
-        source = self._ask_client(ChannelName.SCREEN)
-        customer = self._session.customer
+        source = self.ask_client(ChannelName.SCREEN)
+        customer = self.session.customer
         if source is None or customer is None:
             return
         source.on_accepted = self._screen_begins
@@ -350,14 +341,14 @@ class Sharing:
             source,
             ask_restart=partial(customer.link.tell, ScreenRestart()),
             later=self._ctx.later,
-            tap=self._session.tap,
+            tap=self.session.tap,
         )
         source.on_closed = lambda _refusal: self._screen_gone(source)
 
     def _screen_begins(self) -> None:
         if self.screen_problem is not None:
             self.screen_problem = None
-            self._session.changed()
+            self.session.changed()
 
     def _end_screen(self) -> None:
         fan, self._fan = self._fan, None
@@ -371,13 +362,13 @@ class Sharing:
 
     def _gone(self, reason: str) -> Refusal:
         """Why the client's end closed: its connection is lost, which passes, or it cannot."""
-        customer = self._session.customer
+        customer = self.session.customer
         if customer is None or customer.link.end is not None:
             return refused("session.customer_away", retry=True)
         return refused(reason)
 
     def _begin_clipboard(self) -> ClipboardRelay | None:
-        client = self._ask_client(ChannelName.CLIPBOARD)
+        client = self.ask_client(ChannelName.CLIPBOARD)
         if client is None:
             return None
         client.on_closed = lambda _refusal: self._clipboard_gone(client)
@@ -393,63 +384,6 @@ class Sharing:
             self._clipboard = None
             self._close_tool(Tool.CLIPBOARD, self._gone("session.clipboard.gone"))
 
-    def _open_input(self) -> Port | None:
-        return self._ask_client(ChannelName.INPUT)
-
-    # -- control ------------------------------------------------------------------------------------------------
-
-    def want_control(self, socket: ConsoleSocket) -> Asked | Refusal:
-        """`control.request`: granted at once, after the customer's answer, or by whoever has control."""
-        ruling = self.ruling(Tool.CONTROL, socket)
-        if ruling.decision is Decision.DENY:
-            return Refusal(reason=ruling.rule, args=dict(ruling.args))
-        if ruling.decision is Decision.ASK:
-            tools = {Tool.CONTROL}
-            if self.ruling(Tool.CLIPBOARD, socket).decision is Decision.ASK:
-                tools.add(Tool.CLIPBOARD)
-            return self._ask(socket, frozenset(tools), control_for=socket.user_id)
-        if self.controller in (None, socket.user_id):
-            self._give(socket.user_id)
-            return Asked(granted=True, asking=[])
-        if socket.user_id not in self.wanting:
-            self.wanting.append(socket.user_id)
-            for other in self._session.sockets_of(self.controller):
-                other.link.tell(Notice(id="session.control.wanted", args={"name": socket.person.name}))
-        self._session.changed()
-        return Asked(granted=False, asking=[])
-
-    def take_control(self, socket: ConsoleSocket) -> Asked | Refusal:
-        """`control.take`: the session's owner takes it from whoever has it."""
-        ruling = self.ruling(Tool.CONTROL, socket)
-        if ruling.decision is not Decision.ALLOW or self.controller is None:
-            return self.want_control(socket)
-        if self._session.role_of(socket.user_id) is not Role.OWNER:
-            return refused("policy.control.owner_takes")
-        self._give(socket.user_id)
-        return Asked(granted=True, asking=[])
-
-    def give_control_back(self, socket: ConsoleSocket) -> Refusal | None:
-        """`control.give_back`: to whoever has asked first, else to nobody."""
-        if self.controller != socket.user_id:
-            return refused("policy.control.not_controller")
-        self._had_control = None
-        self._give(self.wanting[0] if self.wanting else None)
-        return None
-
-    def _give(self, user_id: str | None) -> None:
-        if user_id == self.controller:
-            return
-        self.controller = user_id
-        if user_id in self.wanting:
-            self.wanting.remove(user_id)
-        self._close_inputs(but=None, refusal=refused("session.control.ended"))
-        if user_id is None:
-            self._gate.stop()
-        name = self._session.name_of(user_id) if user_id else ""
-        self._ctx.keeper.audit("session.control", actor=name, subject=self._session.id, given=user_id is not None)
-        self._session.record_event("control.taken" if user_id else "control.given_back", name=name)
-        self._session.changed()
-
     def _prefer_controller(self) -> None:
         if self._fan is None:
             return
@@ -461,20 +395,14 @@ class Sharing:
 
     def customer_lost(self) -> None:
         """The customer's connection is gone: nothing that was under way arrives any more."""
-        self._gate.lost()
+        self.control.gate.lost()
         self._fan = self._clipboard = None
         self._close_all(refused("session.customer_away", retry=True))
 
     def customer_back(self) -> None:
         """The customer is connected again; a question that is still open is put again."""
-        self._gate.back()
+        self.control.gate.back()
         self._put()
-
-    def socket_back(self, socket: ConsoleSocket) -> None:
-        """A technician has opened a tab; what they had when their last one was lost is theirs again."""
-        allowed = self.ruling(Tool.CONTROL, socket).decision is Decision.ALLOW
-        if self.controller is None and self._had_control == socket.user_id and allowed:
-            self._give(socket.user_id)
 
     def socket_lost(self, socket: ConsoleSocket, *, last: bool) -> None:
         """A tab is gone, with all that it had open; `last`: it was this technician's last one."""
@@ -484,25 +412,18 @@ class Sharing:
         for item in [item for item in self._waiting if item.socket is socket]:
             self._waiting.remove(item)
             socket.link.deny(item.channel, refused("policy.member.none"))
-        if not last:
-            return
-        if socket.user_id in self.wanting:
-            self.wanting.remove(socket.user_id)
-        if self.controller == socket.user_id:
-            self._had_control = socket.user_id
-            self._give(None)
+        if last:
+            self.control.technician_lost(socket.user_id)
 
     def left(self, socket: ConsoleSocket) -> None:
         """A technician leaves the session, with all that they have open."""
         self.socket_lost(socket, last=True)
-        if self._had_control == socket.user_id:
-            self._had_control = None
+        self.control.technician_left(socket.user_id)
 
     def end(self) -> None:
         """The session is over."""
         self._cancel_question()
-        self._give(None)
-        self.wanting.clear()
+        self.control.stop()
         for (socket, name), port in list(self._open.items()):
             self._drop(socket, name, port, refused("policy.session.ended"))
         for item in self._waiting:
@@ -515,7 +436,7 @@ class Sharing:
         """The client's share of the delay, about once a second; the viewers get it with ours."""
         here = self._fan.spent() if self._fan is not None else None
         delay = SessionDelay(
-            session=self._session.id,
+            session=self.session.id,
             capture=client.capture,
             encode=client.encode,
             uplink=client.rtt / 2,
@@ -529,7 +450,7 @@ class Sharing:
         """Called about once a second."""
         question = self._question
         if question is not None and trio.current_time() > question.until + GRACE_SECONDS:
-            customer = self._session.customer
+            customer = self.session.customer
             if customer is not None:
                 customer.link.tell(ConsentCancelled(id=question.id))
             self.answered(question.id, Consent.TIMEOUT)
@@ -539,4 +460,4 @@ class Sharing:
     def no_screen(self, problem: Text) -> None:
         """The client has no picture to send, and says why."""
         self.screen_problem = problem
-        self._session.changed()
+        self.session.changed()

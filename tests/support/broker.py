@@ -132,6 +132,7 @@ class Peer:
         self.takes = True  # grants credit for what it has read
         self.over = False
         self._read = 0
+        self._sending = trio.Lock()
         self._news = trio.Event()
 
     async def run(self, kind: Any) -> None:
@@ -183,9 +184,10 @@ class Peer:
         news.set()
 
     async def flush(self) -> None:
-        """Send what is queued."""
-        while buffers := self.connection.data_to_send():
-            await self.stream.send_all(b"".join(buffers))
+        """Send what is queued; one task at a time, so that nothing changes places."""
+        async with self._sending:
+            while buffers := self.connection.data_to_send():
+                await self.stream.send_all(b"".join(buffers))
 
     async def until(self, condition: Any) -> None:
         """Wait until `condition()` holds; fails when the connection is over and it does not."""
