@@ -290,8 +290,9 @@ class _Keys:
         self._shift_keys = frozenset(filter(None, modifiers[0]))
         self._shift_key = min(self._shift_keys, default=0)
         self._level3_key, self._level3_mask = self._modifier_key(modifiers, _LEVEL3)
+        # A layout's right Alt key shifts by its action; it need not be in the modifiers' map.
         self._level3_keys = frozenset(
-            keycode for keycodes in modifiers for keycode in keycodes if keycode and self._gives(keycode, _LEVEL3)
+            keycode for keycode in range(first, first + count) if self._gives(keycode, _LEVEL3)
         )
         self._num_lock_mask = self._modifier_key(modifiers, (_NUM_LOCK,))[1]
 

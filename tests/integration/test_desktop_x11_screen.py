@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,8 @@ from clients.desktop.pacing import MAX_UNPAINTED
 from clients.desktop.protocol import DesktopUnavailable
 from clients.desktop.sharing import ScreenShare
 from clients.desktop.x11 import X11Desktop
-from tests.support.desktop import VirtualDesktop, eventually, terminal, virtual_desktop
-from tests.support.processes import running
+from tests.support.desktop import VirtualDesktop, terminal, virtual_desktop
+from tests.support.monitors import second_monitor, two_monitors
 
 
 class Viewer:
@@ -175,64 +174,12 @@ def black_until_a_window_opens(desktop: VirtualDesktop) -> None:
 
 # -- two monitors -----------------------------------------------------------------------------------------------
 
-_XORG = """
-Section "Device"
-    Identifier "dummy"
-    Driver "dummy"
-    VideoRam 65536
-EndSection
-Section "Monitor"
-    Identifier "monitor"
-    HorizSync 5.0-1000.0
-    VertRefresh 5.0-200.0
-EndSection
-Section "Screen"
-    Identifier "screen"
-    Device "dummy"
-    Monitor "monitor"
-    DefaultDepth 24
-    SubSection "Display"
-        Depth 24
-        Virtual 3840 1200
-    EndSubSection
-EndSection
-Section "ServerFlags"
-    Option "AutoAddDevices" "false"
-EndSection
-"""
-
-
-@contextmanager
-def two_monitors(folder: Path) -> Iterator[VirtualDesktop]:
-    """Xorg with its dummy driver: 1280x1024 and 1280x1024 side by side."""
-    xorg = "/usr/lib/xorg/Xorg"
-    if not os.path.exists(xorg) or not os.path.exists("/usr/lib/xorg/modules/drivers/dummy_drv.so"):
-        pytest.skip("Xorg or its dummy driver is not installed")
-    if os.geteuid() != 0:
-        pytest.skip("Xorg with its dummy driver wants to be root")
-    (folder / "xorg.conf").write_text(_XORG)
-    number = next(n for n in range(170, 400) if not os.path.exists(f"/tmp/.X11-unix/X{n}"))
-    argv = [xorg, f":{number}", "-config", str(folder / "xorg.conf"), "-logfile", str(folder / "log"), "-noreset"]
-    with running([*argv, "-nolisten", "tcp", "-novtswitch", "-sharevts"], env={}):
-        desktop = VirtualDesktop(f":{number}")
-        try:
-            eventually(lambda: "dimensions" in desktop.run("xdpyinfo"))
-        except AssertionError:
-            pytest.skip(f"Xorg does not start here: {(folder / 'log').read_text()[-300:]}")
-        clock = ["109.00", "1280", "1368", "1496", "1712", "1024", "1027", "1034", "1063", "-hsync", "+vsync"]
-        desktop.run("xrandr", "--newmode", "1280x1024b", *clock)
-        for output in ("DUMMY0", "DUMMY1"):
-            desktop.run("xrandr", "--addmode", output, "1280x1024b")
-        desktop.run("xrandr", "--fb", "1280x1024", "--output", "DUMMY0", "--mode", "1280x1024b", "--pos", "0x0")
-        yield desktop
-
 
 async def test_two_monitors_are_seen_with_their_names_and_a_second_one_begins_a_new_picture(tmp_path: Path) -> None:
     with two_monitors(tmp_path) as desktop:
         async with viewing(desktop.display) as (_desktop, viewer):
             assert [monitor.name for monitor in viewer.decoder.geometry.monitors] == ["DUMMY0"]
-            second = ["--output", "DUMMY1", "--mode", "1280x1024b", "--pos", "1280x0"]
-            await trio.to_thread.run_sync(lambda: desktop.run("xrandr", "--fb", "2560x1024", *second))
+            await trio.to_thread.run_sync(second_monitor, desktop)
             await viewer.until(lambda: viewer.decoder.geometry.width == 2560)
             places = [(m.name, m.x, m.y, m.width, m.height) for m in viewer.decoder.geometry.monitors]
             assert sorted(places) == [("DUMMY0", 0, 0, 1280, 1024), ("DUMMY1", 1280, 0, 1280, 1024)]
