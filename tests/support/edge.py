@@ -10,7 +10,6 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,14 @@ class RunningEdge:
     folder: Path
     bound: list[tuple[str, int]]
     nursery: trio.Nursery
+    _serving: trio.CancelScope
+    _stopped: trio.Event
     clients: list[TlsStream | socket.socket] = field(default_factory=list)
+
+    async def stop(self) -> None:
+        """Stop serving, while the clients stay as they are."""
+        self._serving.cancel()
+        await self._stopped.wait()
 
     def trusting(self, alpn: str | None = "http/1.1") -> ssl.SSLContext:
         """A client's context that trusts the device's authority."""
@@ -150,10 +156,16 @@ async def running_edge(
     }
     if "proxies" in settings:
         settings["proxies"] = tuple(ipaddress.ip_network(network) for network in settings["proxies"])
+    serving, stopped = trio.CancelScope(), trio.Event()
+
+    async def serve(task_status: trio.TaskStatus[list[tuple[str, int]]]) -> None:
+        with serving:
+            await serve_edge(EdgeConfig(**(config | settings)), web=web, wire=wire, task_status=task_status)
+        stopped.set()
+
     async with trio.open_nursery() as nursery:
-        serve = partial(serve_edge, EdgeConfig(**(config | settings)), web=web, wire=wire)
         bound = await nursery.start(serve)
-        edge = RunningEdge(bound[0][1], ca, folder, bound, nursery)
+        edge = RunningEdge(bound[0][1], ca, folder, bound, nursery, serving, stopped)
         try:
             yield edge
         finally:
