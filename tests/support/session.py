@@ -56,8 +56,8 @@ class Session:
 
     def has_control(self) -> None:
         """Wait until what is typed goes to the desktop."""
-        expect(self.page.get_by_role("button", name="Give back control")).to_be_visible(timeout=15_000)
-        expect(keys(self.page)).to_be_focused()
+        expect(self.page.get_by_role("button", name="Give back control")).to_be_enabled(timeout=15_000)
+        expect(keys(self.page)).to_be_focused(timeout=15_000)
 
     def shows_the_desktop(self) -> None:
         """The canvas shows, pixel for pixel, what is on the customer's screen."""

@@ -97,10 +97,12 @@ export function wireMenu(details) {
       summary.focus();
     }
   });
-  details.addEventListener("click", (event) => {
+  // Before the button does its work, which may be to draw the menu anew without it.
+  const chosen = (/** @type {Event} */ event) => {
     const target = /** @type {Element} */ (event.target);
     if (target.closest(".drop-panel button:not([data-stays])")) details.open = false;
-  });
+  };
+  details.addEventListener("click", chosen, { capture: true });
   document.addEventListener("pointerdown", (event) => {
     if (details.open && !details.contains(/** @type {Node} */ (event.target))) details.open = false;
   });

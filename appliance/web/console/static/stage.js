@@ -123,8 +123,12 @@ export class Stage {
   /** Show a placard instead of the picture, or the picture. @param {Placard | null} placard */
   placard(placard) {
     const shows = placard ? JSON.stringify([placard.title, placard.text, placard.action?.text]) : "";
+    const was = this.desktop.hidden;
     this.#placard.hidden = placard === null;
     this.desktop.hidden = placard !== null || !this.hasPicture;
+    // The keyboard went with the picture and comes back with it, unless it was put elsewhere meanwhile.
+    const idle = document.activeElement === document.body;
+    if (was && !this.desktop.hidden && this.#controlling && idle) this.keys.focus({ preventScroll: true });
     if (this.#placard.dataset.shows === shows) return;
     this.#placard.dataset.shows = shows;
     fill(

@@ -225,6 +225,7 @@ export class Toolbar {
             stage.monitor = index - 1;
             stage.layOut();
             this.draw();
+            if (this.view.controlling) this.view.controls.focus();
           },
         }),
       ),
