@@ -16,7 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -167,10 +167,10 @@ class Framed:
 
 
 class Hub:
-    """Joins the first two links' channels."""
+    """Joins channels of one name, the first with the second."""
 
     def __init__(self) -> None:
-        self._waiting: Port | None = None
+        self._waiting: dict[ChannelName, Port] = {}
         self._pool = BufferPool()
 
     async def serve(self, stream: Any) -> None:
@@ -188,20 +188,20 @@ class Hub:
             def opened(self, channel: int, request: Open) -> None:
                 port = link.accept(channel)
                 assert port is not None
-                if hub._waiting is None:
-                    hub._waiting = port
+                other = hub._waiting.pop(request.name, None)
+                if other is None:
+                    hub._waiting[request.name] = port
                 else:
-                    Pipe(hub._waiting, port)
+                    Pipe(other, port)
 
         await link.run(Handler())
 
 
-async def relay() -> list[float]:
-    """CPU seconds a GB, of each run."""
-    costs = []
+@contextlib.asynccontextmanager
+async def permissive_relay() -> AsyncIterator[tuple[str, int]]:
+    """An edge with a relay that joins whoever comes; (file of the wire's certificate chain, port)."""
     with tempfile.TemporaryDirectory(prefix="beistand-relay-") as name:
         ca = DeviceCa.open(Path(name), time.time)
-        pem = str(ca.wire_certificate().chain)
         config = EdgeConfig(
             listen=(("127.0.0.1", 0),),
             web=ca.web_certificate(()),
@@ -214,18 +214,24 @@ async def relay() -> list[float]:
 
         async with trio.open_nursery() as nursery:
             bound = await nursery.start(partial(serve_edge, config, web=nothing, wire=Hub().serve))
-            port = bound[0][1]
-            with running(Framed.receiver, pem, port) as receiver:
-                await trio.to_thread.run_sync(receiver.recv)
-                with running(Framed.sender, pem, port):
-                    await trio.sleep(SETTLE_SECONDS)
-                    for _ in range(RUNS):
-                        before = time.process_time()
-                        receiver.send(SECONDS)
-                        received = await trio.to_thread.run_sync(receiver.recv)
-                        costs.append((time.process_time() - before) / received * 1e9)
-                        print(f"{received / SECONDS / 1e6:.0f} MB/s", file=sys.stderr)
+            yield str(ca.wire_certificate().chain), bound[0][1]
             nursery.cancel_scope.cancel()
+
+
+async def relay() -> list[float]:
+    """CPU seconds a GB, of each run."""
+    costs = []
+    async with permissive_relay() as (pem, port):
+        with running(Framed.receiver, pem, port) as receiver:
+            await trio.to_thread.run_sync(receiver.recv)
+            with running(Framed.sender, pem, port):
+                await trio.sleep(SETTLE_SECONDS)
+                for _ in range(RUNS):
+                    before = time.process_time()
+                    receiver.send(SECONDS)
+                    received = await trio.to_thread.run_sync(receiver.recv)
+                    costs.append((time.process_time() - before) / received * 1e9)
+                    print(f"{received / SECONDS / 1e6:.0f} MB/s", file=sys.stderr)
     return costs
 
 
