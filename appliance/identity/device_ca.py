@@ -5,7 +5,7 @@ freely. They pin two fingerprints, the authority in use and the one that follows
 client. A site without a web certificate of its own gets one from here as well.
 
 Each file holds a private key and its certificates together: written beside and renamed into place, they can't be
-parted. Dates begin at a fixed day rather than at the clock's, which on a new device may be years off.
+parted. What clients pin begins at a fixed day rather than at the clock's, which on a new device may be years off.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ BEGIN = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 """No certificate is from later than this, whatever the clock says; none is needed from before."""
 CA_YEARS = 20
 WIRE_DAYS = 2 * 365
-WEB_DAYS = 397
-"""Browsers refuse certificates that live longer."""
+WEB_DAYS = 395
+"""Browsers refuse certificates that live longer than 398 days."""
 WEB_DAYS_LEFT = 30
 DAY_SECONDS = 86_400.0
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -94,10 +94,10 @@ class DeviceCa:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         current_file, next_file = folder / "ca.pem", folder / "next-ca.pem"
         if not current_file.exists() and not next_file.exists():
-            _write(next_file, _make_ca(now()))
+            # In this order: interrupted between the two, the next start only makes the second one.
             _write(current_file, _make_ca(now()))
+            _write(next_file, _make_ca(now()))
         if not current_file.exists():
-            # Made in this order, so that only an interrupted first start looks the same as a lost file.
             raise DeviceCaError("edge.ca.missing", path=str(current_file))
         current = _read(current_file)
         if current.certificate.not_valid_after_utc - _day(now()) < datetime.timedelta(days=365) and next_file.exists():
@@ -132,7 +132,9 @@ class DeviceCa:
     def _kept(self, name: str, names: Sequence[str], days: int, days_left: float) -> CertificateFiles:
         file = self._folder / name
         if not self._is_good(file, names, days_left):
-            _write(file, self._issue(names, days))
+            # Browsers count the whole life; pinning clients may have a slow clock.
+            begin = _day(self._now()) - datetime.timedelta(days=2) if days == WEB_DAYS else BEGIN
+            _write(file, self._issue(names, begin, days))
         return CertificateFiles(file, file)
 
     def _is_good(self, file: Path, names: Sequence[str], days_left: float) -> bool:
@@ -148,13 +150,13 @@ class DeviceCa:
         left = pair.certificate.not_valid_after_utc - _day(self._now())
         return set(san) == set(_general_names(names)) and left > datetime.timedelta(days=days_left)
 
-    def _issue(self, names: Sequence[str], days: int) -> _Pair:
+    def _issue(self, names: Sequence[str], begin: datetime.datetime, days: int) -> _Pair:
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = self._current.certificate
         end = min(_day(self._now()) + datetime.timedelta(days=days), issuer.not_valid_after_utc)
         authority = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
         certificate = (
-            _builder(key, issuer.subject, names[0], end)
+            _builder(key, issuer.subject, names[0], begin, end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName(_general_names(names)), critical=False)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -170,7 +172,7 @@ def _make_ca(now: float) -> _Pair:
     name = f"Beistand device {secrets.token_hex(4)}"
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     certificate = (
-        _builder(key, subject, name, _day(now) + datetime.timedelta(days=CA_YEARS * 365.25))
+        _builder(key, subject, name, BEGIN, _day(now) + datetime.timedelta(days=CA_YEARS * 365.25))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
         .sign(key, hashes.SHA256())
@@ -179,7 +181,7 @@ def _make_ca(now: float) -> _Pair:
 
 
 def _builder(
-    key: ec.EllipticCurvePrivateKey, issuer: x509.Name, name: str, end: datetime.datetime
+    key: ec.EllipticCurvePrivateKey, issuer: x509.Name, name: str, begin: datetime.datetime, end: datetime.datetime
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -187,7 +189,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(BEGIN)
+        .not_valid_before(begin)
         .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
@@ -227,6 +229,9 @@ def _day(now: float) -> datetime.datetime:
 
 def _read(file: Path) -> _Pair:
     """The pair in `file`. Raises DeviceCaError when it is none, OSError when it can't be read."""
+    if file.stat().st_mode & 0o077:
+        log.warning("%s could be read by others.", file)
+        file.chmod(0o600)
     data = file.read_bytes()
     try:
         key = load_pem_private_key(data, None)
