@@ -41,6 +41,12 @@ from appliance.wire.stream import WireStream
 
 HELLO_SECONDS = 15.0
 
+_Y = (1 << 255) - 1  # a key without its sign bit
+_P = (1 << 255) - 19
+_ORDER_8 = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
+_SMALL_ORDER = frozenset({0, 1, _ORDER_8, _P - _ORDER_8, _P - 1, _P, _P + 1})
+"""Keys of the curve's eight small points: anybody can sign for them now and then, so they identify nobody."""
+
 
 class Admission(Protocol):
     """Who lets clients in (the Broker)."""
@@ -55,6 +61,8 @@ def proves_key(hello: Hello, nonce: bytes, fingerprints: tuple[bytes, ...]) -> b
     if hello.key is None or hello.signature is None:
         return False
     session = hello.resume.session if hello.resume is not None else ""
+    if (int.from_bytes(hello.key, "little") & _Y) in _SMALL_ORDER:
+        return False
     key = Ed25519PublicKey.from_public_bytes(hello.key)
     for fingerprint in fingerprints:
         try:
