@@ -115,9 +115,11 @@ class Appliance:
 
 
 @contextlib.contextmanager
-def appliance(folder: Path, *, listen: str = "127.0.0.1", env: Mapping[str, str] | None = None) -> Iterator[Appliance]:
-    """A running appliance on `folder`, at a free port of `listen`."""
-    running = Appliance(folder, listen=listen, env=env)
+def appliance(
+    folder: Path, *, listen: str = "127.0.0.1", port: int = 0, env: Mapping[str, str] | None = None
+) -> Iterator[Appliance]:
+    """A running appliance on `folder`, at `port` (0: a free one) of `listen`."""
+    running = Appliance(folder, listen=listen, port=port, env=env)
     try:
         yield running
     finally:

@@ -91,12 +91,12 @@ def _download(person: Customer, key: str, folder: Path) -> Path:
     return file
 
 
-def answer_question(desktop: VirtualDesktop, *, allow: bool = True) -> None:
+def answer_question(desktop: VirtualDesktop, *, allow: bool = True, title: str = QUESTION) -> None:
     """Press Allow (or Refuse, which has the keyboard first) in the question's window, and wait until it has gone."""
-    window = desktop.window(QUESTION)
+    window = desktop.window(title)
     time.sleep(DEAF_SECONDS)
     desktop.run("xdotool", "windowfocus", "--sync", window)
     desktop.run("xdotool", "key", "--delay", "30", *(["Tab"] if allow else []), "Return")
     eventually(
-        lambda: window not in desktop.run("sh", "-c", f"xdotool search --onlyvisible --name '{QUESTION}' || true")
+        lambda: window not in desktop.run("sh", "-c", f"xdotool search --onlyvisible --name '{title}' || true")
     )
