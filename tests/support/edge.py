@@ -143,7 +143,7 @@ Handler = Callable[[Any], Awaitable[None]]
 async def running_edge(
     folder: Path, *, web: Any = hello, wire: Handler = echo, **settings: Any
 ) -> AsyncIterator[RunningEdge]:
-    """An edge for localhost; `settings` are EdgeConfig's and Limits' fields."""
+    """An edge for localhost; `settings` are EdgeConfig's and Limits' fields, `certificate` for EdgeConfig.web."""
     ca = DeviceCa.open(folder / "ca", time.time)
     limit_names = {field.name for field in dataclasses.fields(Limits)}
     limits = Limits(**{name: settings.pop(name) for name in list(settings) if name in limit_names})
@@ -154,6 +154,8 @@ async def running_edge(
         "host_names": lambda: frozenset({"localhost", "support.example.com"}),
         "limits": limits,
     }
+    if "certificate" in settings:
+        settings["web"] = settings.pop("certificate")
     if "proxies" in settings:
         settings["proxies"] = tuple(ipaddress.ip_network(network) for network in settings["proxies"])
     serving, stopped = trio.CancelScope(), trio.Event()
