@@ -57,6 +57,12 @@ def take_control(page: Page, desktop: VirtualDesktop) -> None:
     expect(page.locator(".keys")).to_be_focused()
 
 
+def click_into_terminal(page: Page, desktop: VirtualDesktop) -> None:
+    """Click into the terminal through the console, and wait until the desktop's window manager has given it the focus."""
+    page.locator(".desktop").click(position={"x": 200, "y": 200})
+    eventually(lambda: "terminal" in desktop.run("xdotool", "getactivewindow", "getwindowname"))
+
+
 def said(folder: Path) -> str:
     file = folder / "said"
     return file.read_text() if file.exists() else ""
@@ -74,7 +80,7 @@ def test_a_key_leads_a_customer_here_and_what_is_typed_arrives(
         expect(page.locator(".people")).to_contain_text("You: watching")
         take_control(page, desktop)
         expect(page.locator(".people")).to_contain_text("You: controlling")
-        page.locator(".desktop").click(position={"x": 200, "y": 200})
+        click_into_terminal(page, desktop)
         page.keyboard.type("Grüße, ä € @ \\ | und #1\n")
         eventually(lambda: said(tmp_path) == "Grüße, ä € @ \\ | und #1\n")
 
@@ -88,7 +94,7 @@ def test_a_key_leads_a_customer_here_and_what_is_typed_arrives(
         expect(link).to_have_attribute("href", "https://example.org/a?b=1")
         expect(link).to_have_attribute("rel", re.compile("noopener"))
         expect(page.get_by_role("button", name="Give back control")).to_be_visible()
-        page.locator(".desktop").click(position={"x": 200, "y": 200})
+        click_into_terminal(page, desktop)
         page.keyboard.type("again\n")
         eventually(lambda: said(tmp_path).endswith("#1\nagain\n"))
 
@@ -131,7 +137,7 @@ def test_the_clipboard_goes_both_ways(page: Page, site: Appliance, desktop: Virt
         page.locator("summary[aria-label=Clipboard]").click()
         page.get_by_role("button", name="Send my clipboard").click()
         eventually(lambda: desktop.run("xclip", "-selection", "clipboard", "-o") == "Grüße 🙂")
-        page.locator(".desktop").click(position={"x": 200, "y": 200})
+        click_into_terminal(page, desktop)
         page.locator("summary[aria-label='Special keys']").click()
         page.evaluate("navigator.clipboard.writeText('typed, ä€')")
         page.get_by_role("button", name="Type the clipboard").click()
@@ -168,7 +174,7 @@ def test_a_lost_link_marks_the_picture_as_old_and_sends_nothing_later(
     ):
         see(page, desktop)
         take_control(page, desktop)
-        page.locator(".desktop").click(position={"x": 200, "y": 200})
+        click_into_terminal(page, desktop)
         page.keyboard.type("before")
         page.context.set_offline(True)
         site.program.process.send_signal(19)  # the appliance stands still: nothing closes the connection
@@ -179,7 +185,7 @@ def test_a_lost_link_marks_the_picture_as_old_and_sends_nothing_later(
             page.context.set_offline(False)
             site.program.process.send_signal(18)
         expect(page.locator(".old-sign")).to_be_hidden(timeout=15_000)
-        page.locator(".desktop").click(position={"x": 200, "y": 200})
+        click_into_terminal(page, desktop)
         page.keyboard.type(" after\n")
         eventually(lambda: said(tmp_path).endswith("after\n"))
         assert said(tmp_path) == "before after\n"
@@ -196,3 +202,32 @@ def test_a_colleague_looks_on_and_both_are_named(
         expect(other.locator(".desktop")).to_be_visible()
         expect(page.locator(".people")).to_contain_text("You, Ben Okafor: watching")
         expect(other.locator(".people")).to_contain_text("Anna Berger, You: watching")
+
+
+def test_the_appliance_is_killed_and_restarted_and_the_session_goes_on(
+    page: Page, site: Appliance, desktop: VirtualDesktop, tmp_path: Path
+) -> None:
+    with (
+        terminal(desktop, "sh", "-c", f"cat > {tmp_path}/said"),
+        client(site, desktop, make_key(page), tmp_path),
+    ):
+        see(page, desktop)
+        take_control(page, desktop)
+        click_into_terminal(page, desktop)
+        page.keyboard.type("before\n")
+        eventually(lambda: said(tmp_path) == "before\n")
+        site.restart(kill=True)
+        field = page.get_by_role("textbox", name="Message to the customer")
+        field.fill("Still there?")
+        field.press("Enter")
+        expect(page.locator("#link")).to_be_hidden(timeout=20_000)
+        expect(page.locator(".bubble:not(.pending)")).to_have_count(1, timeout=20_000)
+        expect(page.locator(".desktop")).to_be_visible(timeout=20_000)
+        expect(page.locator(".old-sign")).to_be_hidden(timeout=20_000)
+        if page.get_by_role("button", name="Request control").is_visible():
+            page.get_by_role("button", name="Request control").click()
+        expect(page.get_by_role("button", name="Give back control")).to_be_visible()
+        click_into_terminal(page, desktop)
+        page.keyboard.type("after\n")
+        eventually(lambda: said(tmp_path) == "before\nafter\n")
+        expect(page.locator(".bubble")).to_have_count(1)

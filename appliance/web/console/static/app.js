@@ -32,7 +32,13 @@ export class App {
     this.others = new Others(this);
     this.shortcuts = new Shortcuts(this);
     this.state.listen((topic, id) => this.#changed(topic, id));
-    addEventListener("hashchange", () => this.#show());
+    const side = byId("side");
+    addEventListener("hashchange", () => {
+      // The strip would lie over the tools of what was just chosen in it, until the pointer has left.
+      side.classList.add("shut");
+      this.#show();
+    });
+    for (const name of ["pointerleave", "focusout"]) side.addEventListener(name, () => side.classList.remove("shut"));
     document.addEventListener("visibilitychange", () => this.view?.show(true));
     for (const presence of PRESENCES) {
       byId(`presence-${presence}`).addEventListener("change", () => void this.call("presence.set", { presence }));
