@@ -48,7 +48,7 @@ def linux_command(package: Package, origin: str, web_pin: bytes | None, w: Words
         failed=_checked(_TEXT, w("portal.command.failed")),
         insecure_curl=insecure_curl,
         insecure_wget=insecure_wget,
-        file=f"beistand-{package.sha256[:8]}",
+        file=package.name,
         sha256=package.sha256,
         url=f"{_checked(_ORIGIN, origin)}/download/{package.client.system}/{_checked(_TICKET, package.ticket)}",
     )

@@ -24,7 +24,7 @@ import msgspec
 import trio
 
 from appliance.web.portal.systems import System
-from appliance.wire.start_file import StartInfo, file_name, pack_trailer
+from appliance.wire.start_file import StartInfo, pack_trailer
 
 READ_SIZE = 256 * 1024
 MAX_MANIFEST = 16 * 1024
@@ -70,10 +70,14 @@ class Package:
     start_id: str
     client: BuiltClient
     trailer: bytes = field(repr=False)
-    name: str = field(repr=False)
     sha256: str
     ticket: str = field(repr=False)
     expires_at: float
+
+    @property
+    def name(self) -> str:
+        """What the file is called. The token is in the trailer only: a name is seen by every user of the machine."""
+        return f"beistand-{self.sha256[:8]}"
 
     @property
     def size(self) -> int:
@@ -112,15 +116,10 @@ class Downloads:
         trailer = pack_trailer(info)
         digest = client.digest.copy()
         digest.update(trailer)
-        try:
-            name = file_name(info)
-        except ValueError:  # a very long host name: the trailer has it
-            name = "beistand"
         package = Package(
             start_id=start_id,
             client=client,
             trailer=trailer,
-            name=name,
             sha256=digest.hexdigest(),
             ticket=secrets.token_urlsafe(18),
             expires_at=expires_at,

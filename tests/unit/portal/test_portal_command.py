@@ -31,7 +31,7 @@ def package(content: bytes = PROGRAM, *, ticket: str = "ticket-of-24-characters-
     """A package whose client is `content` as a whole."""
     manifest = Manifest("1.0", hashlib.sha256(content).hexdigest(), len(content), "2.17")
     client = BuiltClient(System.LINUX_X86_64, Path("unused"), manifest, (), hashlib.sha256(content))
-    return Package("start-one", client, b"", "unused", manifest.sha256, ticket, 0.0)
+    return Package("start-one", client, b"", manifest.sha256, ticket, 0.0)
 
 
 @contextmanager
