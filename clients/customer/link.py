@@ -29,6 +29,7 @@ from appliance.wire.stream import WireStream
 
 HANDSHAKE_SECONDS = 20.0
 READ_BUFFER = 64 * 1024
+_NOTHING: Iterator[Event] = iter(())
 
 
 class LinkLost(Exception):
@@ -52,7 +53,7 @@ class Link:
         """Seconds to the appliance and back, smoothed; 0 before the first answer."""
         self._stream = stream
         self._buffer = memoryview(bytearray(READ_BUFFER))
-        self._events: Iterator[Event] = iter(())
+        self._events: Iterator[Event] = _NOTHING
         self._due = trio.Event()
         self._heard = trio.current_time()
         self._pinged: dict[bytes, float] = {}
@@ -116,6 +117,10 @@ class Link:
                     continue
                 return event
             self.flush()
+            if self._events is not _NOTHING:
+                self._events = _NOTHING
+                # What came has been dealt with: now the others get their turn.
+                await trio.lowlevel.checkpoint()
             try:
                 size = self._stream.receive_now(self._buffer)
                 if size is None:
@@ -127,7 +132,6 @@ class Link:
                 raise LinkLost("closed by the appliance")
             self._heard = trio.current_time()
             self._events = self.connection.receive(self._buffer[:size])
-            await trio.lowlevel.checkpoint()
 
     # -- sending ------------------------------------------------------------------------------------------------
 

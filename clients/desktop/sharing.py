@@ -100,11 +100,12 @@ class ScreenShare:
         work = functools.partial(self._work, restart, started, self._pacer.delay)
         encoded = await trio.to_thread.run_sync(work, limiter=self._limiter)
         self._changed = False
-        self._captured.set()
         self._pacer.captured(started)
         for message in encoded.messages:
             self._pacer.sent(message.seq, len(message.payload), started)
             await self._send(message.payload, Flag.FIN | Flag.RESTART if message.restart else Flag.FIN)
+        # Only now, so that the look at what changed meanwhile does not delay what is there.
+        self._captured.set()
         if encoded.messages:
             self.shares = Shares(
                 _smooth(self.shares.capture, encoded.capture), _smooth(self.shares.encode, encoded.encode)

@@ -105,6 +105,8 @@ class X11Desktop:
     def capture(self, *, whole: bool) -> Capture:
         from mss import ScreenShotError
 
+        from clients.desktop.x11_requests import ask_pointer
+
         try:
             layout = None
             if self._layout_changed:
@@ -115,11 +117,12 @@ class X11Desktop:
                 else:
                     self._layout = layout
             whole = whole or layout is not None
+            place = ask_pointer(self._work)
             rects = self._take_damage()
+            place.reply()
             if whole or self._damage is None:
                 rects = [Rect(0, 0, self._layout.width, self._layout.height)]
             cursor = self._cursor() if whole or self._cursor_changed else None
-            place = self._work_root.query_pointer()
             pointer = (place.root_x, place.root_y) if whole or (place.root_x, place.root_y) != self._pointer else None
             self._pointer = (place.root_x, place.root_y)
             return Capture(tuple(self._grab(rect) for rect in rects), cursor, pointer, layout)

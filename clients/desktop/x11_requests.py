@@ -1,11 +1,11 @@
-"""Requests of XFixes 2 that python-xlib does not have: regions."""
+"""Requests that python-xlib does not have: regions of XFixes 2, and a question whose answer can wait."""
 
 from __future__ import annotations
 
 import struct
 from typing import Any
 
-from Xlib.protocol import rq
+from Xlib.protocol import request, rq
 
 from clients.desktop.regions import Rect
 
@@ -40,3 +40,8 @@ def fetch_region(display: Any, region: int) -> list[Rect]:
     reply = _FetchRegion(display=display.display, opcode=display.display.get_extension_major(_NAME), region=region)
     data = bytes(reply.rectangles)
     return [Rect(*place) for place in struct.iter_unpack("=hhHH", data[: len(data) & ~7])]
+
+
+def ask_pointer(display: Any) -> Any:
+    """Ask where the pointer is; `reply()` waits, unless the answer came with that to a later request."""
+    return request.QueryPointer(display=display.display, defer=True, window=display.screen().root)
