@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import time
@@ -35,6 +34,7 @@ from appliance.wire.messages import (
 )
 from appliance.wire.screen import Kind, read_header
 from appliance.wire.start_file import pack_trailer
+from tests.support.client_window import banner, banner_button, settled
 from tests.support.customer_appliance import (
     SESSION,
     Certificates,
@@ -163,29 +163,6 @@ async def test_allowed_by_keyboard_the_screen_arrives_and_the_banner_says_so(
 
     client = await play(act, certificates, desktop, tmp_path)
     assert "Traceback" not in client.output
-
-
-def banner(desktop: VirtualDesktop) -> list[int]:
-    """x, y, width, height of the banner: a visible window of ours at the top edge, no taller than a strip; or empty."""
-    tree = desktop.run("xwininfo", "-root", "-tree")
-    for line in tree.splitlines():
-        match = re.match(r'^     (0x[0-9a-f]+) .*"Beistand"\)\s+(\d+)x(\d+)\+\d+\+\d+\s+\+(\d+)\+(\d+)', line)
-        strip = match and match[5] == "0" and int(match[3]) < 80
-        if match and strip and "IsViewable" in desktop.run("xwininfo", "-id", match[1]):
-            return [int(match[4]), int(match[5]), int(match[2]), int(match[3])]
-    return []
-
-
-def settled(desktop: VirtualDesktop) -> bool:
-    """Whether the banner is there and rests: its width follows its words."""
-    before = banner(desktop)
-    time.sleep(0.2)
-    return bool(before) and banner(desktop) == before
-
-
-def banner_button(desktop: VirtualDesktop) -> tuple[str, str]:
-    x, y, width, height = banner(desktop)
-    return str(x + width - 30), str(y + height // 2)
 
 
 async def test_return_alone_refuses(certificates: Certificates, desktop: VirtualDesktop, tmp_path: Path) -> None:
