@@ -413,9 +413,9 @@ class Session:
         away, owner_away = self.customer_away_since, self.owner_away_since
         if away is not None and now - away >= settings.resume_seconds:
             self.end(EndReason.CUSTOMER_LOST)
-        elif now - self.began >= settings.absolute_hours * 3600:
+        elif now - self.began >= settings.session_hours * 3600:
             self.end(EndReason.TOO_LONG)
-        elif self.state is State.ACTIVE and now - self.person_at >= settings.idle_minutes * 60:
+        elif self.state is State.ACTIVE and now - self.person_at >= settings.session_idle_minutes * 60:
             self.end(EndReason.IDLE)
         elif owner_away is not None and now - owner_away >= settings.resume_seconds:
             self.owner_gone()

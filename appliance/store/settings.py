@@ -40,6 +40,8 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     consent_once: bool = False  # one prompt grants screen and control together
     record_sessions: bool = True
     resume_seconds: Annotated[float, msgspec.Meta(ge=5, le=3600)] = 300.0  # to come back into a session
+    session_idle_minutes: Annotated[int, msgspec.Meta(ge=5, le=24 * 60)] = 60  # ended when nobody does anything
+    session_hours: Annotated[int, msgspec.Meta(ge=1, le=7 * 24)] = 12  # ended in any case
     idle_minutes: Annotated[int, msgspec.Meta(ge=5, le=24 * 60)] = 60  # signed out after so long without a request
     absolute_hours: Annotated[int, msgspec.Meta(ge=1, le=7 * 24)] = 12  # signed out in any case
     fallback_team_id: str | None = None  # whose queue gets customers whose technician has signed out

@@ -145,6 +145,8 @@ SETTINGS = {
     "fallback_team_id": "",
     "record_sessions": "on",
     "resume_seconds": "120",
+    "session_idle_minutes": "45",
+    "session_hours": "6",
     "idle_minutes": "30",
     "absolute_hours": "8",
 }

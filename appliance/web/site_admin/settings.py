@@ -21,6 +21,8 @@ _NUMBERS = {
     "key_length": (7, 9),
     "key_minutes": (1, 24 * 60),
     "resume_seconds": (5, 3600),
+    "session_idle_minutes": (5, 24 * 60),
+    "session_hours": (1, 7 * 24),
     "idle_minutes": (5, 24 * 60),
     "absolute_hours": (1, 7 * 24),
 }

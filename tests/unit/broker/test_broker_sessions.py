@@ -169,7 +169,7 @@ async def test_state_comes_by_itself_and_whole_when_asked_for(hall: BrokerSite, 
 
 
 async def test_a_session_in_which_nothing_happens_ends(hall: BrokerSite, mock_clock: MockClock) -> None:
-    await hall.settings.change(idle_minutes=5)
+    await hall.settings.change(session_idle_minutes=5)
     anna = await hall.console(await hall.person("Anna"))
     customer = await hall.in_session(anna)
     await hall.advance(200, step=5)
@@ -181,7 +181,7 @@ async def test_a_session_in_which_nothing_happens_ends(hall: BrokerSite, mock_cl
 
 
 async def test_no_session_lasts_for_ever(hall: BrokerSite, mock_clock: MockClock) -> None:
-    await hall.settings.change(absolute_hours=1, idle_minutes=600)
+    await hall.settings.change(session_hours=1, session_idle_minutes=600)
     anna = await hall.console(await hall.person("Anna"))
     customer = await hall.in_session(anna)
     await hall.advance(3602, step=9)
