@@ -23,8 +23,9 @@ from appliance.wire.input import Button, Event, Freshness, Key, Pointer, Release
 from clients.desktop.protocol import DesktopUnavailable
 from clients.desktop.x11_keymap import Keymap, SpareKeys, is_character, is_keypad
 
-KEY_SILENCE = 0.7
-"""Seconds without a message after which held keys are released, modifiers apart."""
+KEY_SILENCE = 0.45
+"""Seconds without a message after which held keys are released, modifiers apart: before a server begins to repeat them
+(after 0.66 s by X11's default, 0.5 s on GNOME), so that a release that is stuck on its way doubles nothing."""
 SILENCE = 2.0
 """Seconds after which everything is."""
 NOTCH = 120

@@ -58,7 +58,7 @@ def take_control(page: Page, desktop: VirtualDesktop) -> None:
 
 
 def click_into_terminal(page: Page, desktop: VirtualDesktop) -> None:
-    """Click into the terminal through the console, and wait until the desktop's window manager has given it the focus."""
+    """Click into the terminal through the console, and wait until the window manager has given it the focus."""
     page.locator(".desktop").click(position={"x": 200, "y": 200})
     eventually(lambda: "terminal" in desktop.run("xdotool", "getactivewindow", "getwindowname"))
 

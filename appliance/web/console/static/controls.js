@@ -77,7 +77,8 @@ export class Controls {
           this.stage.control(true);
           this.focus();
         },
-        lost: () => this.sender.held.clear(),
+        // The message is dropped; what is released is what this side believes to be held.
+        lost: () => this.sender.releaseAll(),
         closed: () => {
           // Why is in the session's state, which follows.
           if (this.#channel !== channel) return;
