@@ -14,11 +14,12 @@ import pytest
 
 @dataclass(frozen=True)
 class CustomerNetwork:
-    """A namespace; `appliance_host` is the appliance's address as seen from it."""
+    """A namespace; `appliance_host` is the appliance's address as seen from it, `customer_host` its own."""
 
     name: str
     cable: str
     appliance_host: str
+    customer_host: str
 
     def argv(self, command: Sequence[str | Path]) -> list[str | Path]:
         """The command, run in this network."""
@@ -31,6 +32,19 @@ class CustomerNetwork:
     def plug(self) -> None:
         """Put it back."""
         _ip("link", "set", self.cable, "up")
+
+    def mute(self, side: str) -> None:
+        """Swallow what "customer" or "appliance" sends from now on; the other direction works."""
+        _ip(*self._swallows(side, "add"))
+
+    def unmute(self, side: str) -> None:
+        """Let it through again."""
+        _ip(*self._swallows(side, "del"))
+
+    def _swallows(self, side: str, verb: str) -> list[str]:
+        if side == "customer":
+            return ["-n", self.name, "route", verb, "blackhole", f"{self.appliance_host}/32"]
+        return ["route", verb, "blackhole", f"{self.customer_host}/32"]
 
 
 def _ip(*words: str) -> None:
@@ -54,7 +68,7 @@ def customer_network() -> Iterator[CustomerNetwork]:
         _ip("-n", name, "addr", "add", f"{guest}/30", "dev", there)
         _ip("-n", name, "link", "set", there, "up")
         _ip("-n", name, "link", "set", "lo", "up")
-        yield CustomerNetwork(name, here, host)
+        yield CustomerNetwork(name, here, host, guest)
     finally:
         # The cable goes with the namespace, once the last process in it has ended.
         subprocess.run(["ip", "link", "del", here], check=False, capture_output=True)
