@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import mss
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.screenshots.album import VIEW
@@ -17,10 +18,11 @@ from tests.support.processes import Program, running
 
 FAILED = Path(tempfile.gettempdir()) / "beistand-story-failed.png"
 COMPUTER = "lena-laptop"
+ZONE = "Europe/Berlin"
 LENA = 1000
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--uts", "--mount")
 LOCALES = {"en": "en-GB", "de": "de-DE"}
-TERMINAL = "xterm -title Terminal -u8 -fa 'DejaVu Sans Mono' -fs 10 -geometry 78x11+24+560 -bg white"
+TERMINAL = "xterm -title Terminal -u8 -fa 'DejaVu Sans Mono' -fs 10 -geometry 78x11+24+572 -bg white"
 
 
 @contextlib.contextmanager
@@ -29,7 +31,7 @@ def window(chromium: Browser, language: str) -> Iterator[tuple[BrowserContext, P
     context = chromium.new_context(
         ignore_https_errors=True,
         locale=LOCALES[language],
-        timezone_id="Europe/Berlin",
+        timezone_id=ZONE,
         viewport=VIEW,  # type: ignore[arg-type]
         color_scheme="light",
         reduced_motion="reduce",
@@ -60,7 +62,7 @@ def customers_desktop(home: Path, letter: str) -> Iterator[VirtualDesktop]:
         editor = f"exec mousepad --disable-server {shlex.quote(str(note))}"
         with running(as_lena(home, editor), env=env):
             place = desktop.window("letter.txt")
-            desktop.run("xdotool", "windowsize", "--sync", place, "640", "440", "windowmove", place, "24", "40")
+            desktop.run("xdotool", "windowsize", "--sync", place, "640", "430", "windowmove", place, "24", "72")
             yield desktop
 
 
@@ -72,6 +74,7 @@ def terminal(desktop: VirtualDesktop, home: Path, language: str) -> Iterator[Pro
         "HOME": str(home),
         "PS1": "lena@laptop:~$ ",
         "LC_ALL": "",
+        "TZ": ZONE,
         "LANG": f"{LOCALES[language].replace('-', '_')}.UTF-8",
         "no_proxy": "*",
     }
@@ -93,7 +96,7 @@ def as_lena(home: Path, command: str) -> list[str | Path]:
     users = home.with_name("passwd")
     users.write_text(f"lena:x:{LENA}:{LENA}::{home}:/bin/bash\n")
     prepare = f"hostname {COMPUTER}; mount --bind '{users}' /etc/passwd"
-    lena = f"exec unshare --user --map-user={LENA} --map-group={LENA} sh -c \"$1\""
+    lena = f'exec unshare --user --map-user={LENA} --map-group={LENA} sh -c "$1"'
     return [*NAMESPACE, "sh", "-c", f"{prepare}; {lena}", "sh", command]
 
 
@@ -105,3 +108,10 @@ def paste_line(desktop: VirtualDesktop, line: str, folder: Path) -> None:
         eventually(lambda: desktop.run("xclip", "-selection", "primary", "-out") == line)
         desktop.run("xdotool", "windowfocus", "--sync", desktop.window("Terminal"), "key", "shift+Insert")
         desktop.run("xdotool", "key", "Return")
+
+
+def colour(desktop: VirtualDesktop, x: int, y: int) -> tuple[int, int, int]:
+    """The colour of one pixel of the desktop."""
+    with mss.MSS(display=desktop.display) as capture:
+        shot = capture.grab({"left": x, "top": y, "width": 1, "height": 1})
+        return tuple(shot.pixel(0, 0))  # type: ignore[return-value]
