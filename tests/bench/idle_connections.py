@@ -7,7 +7,9 @@ The clients are in a process of their own.
 from __future__ import annotations
 
 import gc
+import os
 import resource
+import select
 import socket
 import ssl
 import tempfile
@@ -47,17 +49,28 @@ def allow_descriptors(number: int) -> None:
 
 
 def clients(pipe: Any, pem: str, port: int) -> None:
-    """Open as many connections as is said, say when each has had its greeting, and keep them."""
+    """Open as many connections as is said, say when they are open, and keep them by answering pings."""
     allow_descriptors(CONNECTIONS + WARM + 200)
     context = ssl.create_default_context(cafile=pem)
     context.set_alpn_protocols([ALPN])
-    kept = []
+    kept: dict[int, ssl.SSLSocket] = {}
+    poll = select.epoll()
+    poll.register(pipe.fileno(), select.EPOLLIN)
+    wanted = 0
     while True:
-        for _ in range(pipe.recv()):
+        if len(kept) < wanted:
             tls = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname=WIRE_SERVER_NAME)
-            tls.recv(4096)
-            kept.append(tls)
-        pipe.send(len(kept))
+            kept[tls.fileno()] = tls
+            poll.register(tls.fileno(), select.EPOLLIN)
+            if len(kept) == wanted:
+                pipe.send(wanted)
+        for descriptor, _event in poll.poll(0 if len(kept) < wanted else None):
+            if descriptor == pipe.fileno():
+                wanted += pipe.recv()
+                continue
+            frame = kept[descriptor].recv(4096)
+            if frame[:1] == bytes([FrameType.PING]):
+                kept[descriptor].sendall(bytes([FrameType.PONG]) + frame[1:])
 
 
 async def measure() -> tuple[float, float]:
@@ -97,7 +110,7 @@ async def measure() -> tuple[float, float]:
 
                 before = await more(WARM)
                 after = await more(CONNECTIONS)
-                if len(list(Path("/proc/self/fd").iterdir())) < CONNECTIONS + WARM:
+                if len(os.listdir("/proc/self/fd")) < CONNECTIONS + WARM:
                     raise RuntimeError("connections were lost")
             nursery.cancel_scope.cancel()
     return (after - before) / CONNECTIONS, before / 1024
