@@ -26,8 +26,6 @@ def draw(size: int, sign: float, *, round_corners: bool) -> Image.Image:
     """The icon at `size` pixels; `sign` is the life ring's share of it."""
     side = size * OVERSAMPLING
     image = Image.new("RGBA", (side, side), (*ACCENT, 0))
-    pixels = image.load()
-    assert pixels is not None
     corner = 0.44 if round_corners else 0.0
     for row in range(side):
         for column in range(side):
@@ -35,7 +33,7 @@ def draw(size: int, sign: float, *, round_corners: bool) -> Image.Image:
             outside = hypot(max(0.0, abs(x) - (1 - corner)), max(0.0, abs(y) - (1 - corner))) > corner
             if corner and outside:
                 continue
-            pixels[column, row] = (*(WHITE if life_ring(x / sign, y / sign) else ACCENT), 255)
+            image.putpixel((column, row), (*(WHITE if life_ring(x / sign, y / sign) else ACCENT), 255))
     return image.resize((size, size), Image.Resampling.LANCZOS)
 
 
