@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import secrets
 import signal
@@ -37,6 +38,10 @@ STOP_SECONDS = 4.0
 
 def run(config: ServerConfig, words: Words) -> None:
     """Serve until SIGINT or SIGTERM. Raises Failure for what a person can mend."""
+    logging.basicConfig(format="%(name)s: %(message)s")
+    if not sys.stderr.isatty():
+        # For the service manager's journal: there the audit log's heads are out of reach of whoever changes the log.
+        logging.getLogger("beistand.audit").setLevel(logging.INFO)
     try:
         trio.run(_main, config, words)
     except* StoreError as group:

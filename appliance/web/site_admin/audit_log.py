@@ -20,6 +20,15 @@ AUDIT = "/login/audit"
 PAGE = 50
 KINDS = ("identity", "admin", "session", "recording")
 _EXPORT_PAGE = 1000
+_VALUES = {
+    "permissions": "identity.permission",
+    "given": "identity.permission",
+    "taken": "identity.permission",
+    "tools": "console.tool",
+    "outcome": "console.outcome",
+    "reason": "console.reason",
+}
+"""Details whose values have words: the table they are in."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +98,8 @@ def _key_in_words(key: str, w: Words) -> str:
 def _value_in_words(key: str, value: object, w: Words) -> str:
     if isinstance(value, bool):
         return w("admin.audit.yes" if value else "admin.audit.no")
-    if key in ("permissions", "given", "taken"):
-        ids = [(name, f"identity.permission.{name}") for name in str(value).split()]
+    if table := _VALUES.get(key):
+        ids = [(name, f"{table}.{name}") for name in str(value).split()]
         return ", ".join(w(message_id) if message_id in w else name for name, message_id in ids)
     return str(value)
 
