@@ -2,15 +2,12 @@
 
 A message from the client is a header and a piece of **one continuous zstd stream**, flushed at the message's end::
 
-    offset  size  field
-    0       1     kind      RESTART: a new zstd frame begins, its first operation is GEOMETRY; UPDATE: it goes on
-    1       4     seq       big endian, one more than the message before
-    5       2     capture   what capturing took, in 10 µs (65 535: that long or longer)
-    7       2     encode    what encoding took, in 10 µs
-    9       n     data      at most MAX_PLAIN bytes when decompressed; zstd window at most 2^WINDOW_LOG
+    RESTART   kind u8, seq u32, data: a new zstd frame begins, its first operation is GEOMETRY
+    UPDATE    kind u8, data: it goes on; the message's number is one more than that of the message before
 
-Decompressed, a message is whole operations one after the other. Numbers are big endian, coordinates are pixels of the
-desktop, a pixel is four bytes B G R X (X says nothing)::
+The data are at most MAX_PLAIN bytes when decompressed, zstd's window at most 2^WINDOW_LOG. Decompressed, a message is
+whole operations one after the other. Numbers are big endian, coordinates are pixels of the desktop, a pixel is four
+bytes B G R X (X says nothing)::
 
     GEOMETRY  width u16, height u16, count u8, then for each monitor: x, y, width, height u16, primary u8,
               name length u8, name (UTF-8). The picture is black until painted.
@@ -52,7 +49,7 @@ MAX_PIXELS = 2**25
 MAX_CURSOR = 256
 MAX_MONITORS = 32
 
-HEADER = struct.Struct(">BIHH")
+_RESTART = struct.Struct(">BI")
 PAINTED = struct.Struct(">BIH")
 RECT = struct.Struct(">HHHH")
 _OP_RECT = struct.Struct(">BHHHH")
@@ -94,12 +91,11 @@ class Op(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A message's header; the times are in seconds."""
+    """What comes before a message's data: `size` bytes. Only a RESTART says its number."""
 
     kind: int
-    seq: int
-    capture: float
-    encode: float
+    seq: int | None
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +110,24 @@ def _ticks(seconds: float) -> int:
     return min(0xFFFF, max(0, round(seconds * 100_000)))
 
 
-def pack_header(header: Header) -> bytes:
-    """The nine bytes before the compressed data."""
-    return HEADER.pack(header.kind, header.seq & 0xFFFFFFFF, _ticks(header.capture), _ticks(header.encode))
+def pack_header(kind: Kind, seq: int) -> bytes:
+    """What comes before the compressed data."""
+    return _RESTART.pack(kind, next_seq(seq - 1)) if kind is Kind.RESTART else bytes((kind,))
+
+
+def next_seq(seq: int) -> int:
+    """The number of the message after message `seq`."""
+    return (seq + 1) & 0xFFFFFFFF
 
 
 def read_header(message: bytes | memoryview) -> Header:
     """The header of a client's message. Raises ProtocolError("wire.screen_malformed")."""
-    if len(message) < HEADER.size:
+    if not len(message) or (message[0] == Kind.RESTART and len(message) < _RESTART.size):
         raise ProtocolError("wire.screen_malformed")
-    kind, seq, capture, encode = HEADER.unpack_from(message)
-    return Header(kind, seq, capture / 100_000, encode / 100_000)
+    if message[0] != Kind.RESTART:
+        return Header(message[0], None, 1)
+    kind, seq = _RESTART.unpack_from(message)
+    return Header(kind, seq, _RESTART.size)
 
 
 def pack_painted(painted: Painted) -> bytes:

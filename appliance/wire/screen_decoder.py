@@ -11,7 +11,6 @@ import zstandard
 
 from appliance.wire.frames import ProtocolError
 from appliance.wire.screen import (
-    HEADER,
     MAX_PLAIN,
     WINDOW_LOG,
     Copy,
@@ -25,6 +24,7 @@ from appliance.wire.screen import (
     Painting,
     Pointer,
     Rate,
+    next_seq,
     read_header,
     read_operations,
 )
@@ -43,23 +43,25 @@ class ScreenDecoder:
     def __init__(self, jpeg: JpegDecoder | None = None) -> None:
         self._jpeg = jpeg
         self._zstd: zstandard.ZstdDecompressionObj | None = None
+        self._seq = 0
         self.geometry = Geometry(0, 0, ())
         self.picture = bytearray()
         self.cursor: Cursor | None = None
         self.pointer: Pointer | None = None
         self.rate = Rate(4, 0)
 
-    def feed(self, message: bytes | memoryview) -> Header:
-        """Take one whole message and paint it. Raises ProtocolError; the decoder is then of no more use.
+    def feed(self, message: bytes | memoryview) -> int | None:
+        """Take one whole message and paint it; its number. Raises ProtocolError; the decoder is then of no more use.
 
-        A stream is to be begun with a RESTART; messages of an unknown kind are skipped.
+        A stream is to be begun with a RESTART; messages of an unknown kind are skipped and have no number.
         """
         header = read_header(message)
         if header.kind not in (Kind.RESTART, Kind.UPDATE):
-            return header
+            return None
         for operation in self.decompress(message, header):
             self._apply(operation)
-        return header
+        self._seq = next_seq(self._seq) if header.seq is None else header.seq
+        return self._seq
 
     def decompress(self, message: bytes | memoryview, header: Header) -> list[Operation]:
         """The operations of one message, without painting them; every message of a stream has to pass, in order."""
@@ -69,7 +71,7 @@ class ScreenDecoder:
             raise ProtocolError("wire.screen_not_started")
         plain = bytearray()
         try:
-            for at in range(HEADER.size, len(message), _SLICE):
+            for at in range(header.size, len(message), _SLICE):
                 plain += self._zstd.decompress(bytes(message[at : at + _SLICE]))
                 if len(plain) > MAX_PLAIN:
                     raise ProtocolError("wire.screen_too_large")

@@ -22,10 +22,10 @@
   window.key = (key) => new Promise((resolve) => {
     const late = setTimeout(() => { waiting = null; resolve(null); }, 2000);
     const start = performance.now();
-    waiting = ({ at, capture, encode, decode }) => {
+    waiting = ({ at, decode }) => {
       clearTimeout(late);
       waiting = null;
-      resolve({ capture, encode, decode, start, delay: at - start });
+      resolve({ decode, start, delay: at - start });
     };
     const code = 'Key' + key.toUpperCase();
     for (const type of ['keydown', 'keyup']) {

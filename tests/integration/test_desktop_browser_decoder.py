@@ -15,7 +15,7 @@ import pytest
 import zstandard
 
 from appliance.wire.messages import Monitor
-from appliance.wire.screen import Header, Kind, op_geometry, op_jpeg, pack_header
+from appliance.wire.screen import Kind, op_geometry, op_jpeg, pack_header
 from clients.desktop.encoder import ScreenEncoder
 from clients.desktop.pacing import Delay
 from clients.desktop.protocol import Capture, CursorShape, Layout, Patch
@@ -202,7 +202,7 @@ def test_geometry_cursor_and_pointer_are_told(page: Any) -> None:
 def test_a_damaged_stream_is_told_and_a_restart_mends_it(page: Any) -> None:
     stream = Stream(page)
     stream.start()
-    feed(page, pack_header(Header(Kind.UPDATE, 99, 0, 0)) + b"\xff" * 40, restart=False)
+    feed(page, pack_header(Kind.UPDATE, 99) + b"\xff" * 40, restart=False)
     page.wait_for_function("told('error').length")
     assert page.evaluate("told('error')[0].needsRestart")
     stream.paint(5, 5, 10, 10, noise(400, 3))
@@ -214,7 +214,7 @@ def hostile(plain: bytes, *, window_log: int = 20) -> bytes:
     parameters = zstandard.ZstdCompressionParameters(window_log=window_log, write_content_size=False)
     zstd = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     data = zstd.compress(plain) + zstd.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
-    return pack_header(Header(Kind.RESTART, 1, 0, 0)) + data
+    return pack_header(Kind.RESTART, 1) + data
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,10 @@ class Viewer:
     async def take(self, payload: bytes, flags: Flag) -> None:
         self.bytes += len(payload)
         self.messages += 1
-        header = self.decoder.feed(payload)
+        seq = self.decoder.feed(payload)
+        assert seq is not None
         if self.acknowledges:
-            self.share.received(pack_painted(Painted(header.seq, 0.001)))
+            self.share.received(pack_painted(Painted(seq, 0.001)))
 
     async def until(self, look: Callable[[], bool], seconds: float = 10.0) -> None:
         with trio.fail_after(seconds):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.wire.messages import Monitor
-from appliance.wire.screen import HEADER, Geometry
+from appliance.wire.screen import Geometry
 from appliance.wire.screen_decoder import ScreenDecoder
 from clients.desktop.encoder import ScreenEncoder
 from clients.desktop.pacing import Delay
@@ -249,12 +249,25 @@ def test_a_lower_rate_and_its_reason_are_told_once() -> None:
     assert desk.sizes == []
 
 
-def test_the_header_tells_what_capturing_and_encoding_took() -> None:
+def test_a_capture_says_its_number_and_what_it_took() -> None:
     desk = Desk(64, 64)
     encoded = desk.encoder.encode(
         lambda: Capture((desk.patch(0, 0, 64, 64),)), layout=lambda: desk.layout, restart=True, now=0.0, delay=FULL_RATE
     )
-    header = desk.viewer.feed(encoded.messages[0].payload)
-    assert header.seq == encoded.messages[0].seq
-    assert 0 < header.encode < 1
-    assert len(encoded.messages[0].payload) > HEADER.size
+    assert desk.viewer.feed(encoded.messages[0].payload) == encoded.messages[0].seq
+    assert 0 < encoded.capture < 1
+    assert 0 < encoded.encode < 1
+
+
+def test_messages_are_numbered_without_saying_so() -> None:
+    desk = Desk(64, 64)
+    desk.start()
+    for number in range(1, 4):
+        encoded = desk.encoder.encode(
+            lambda: Capture((), pointer=(number, number)),  # noqa: B023
+            layout=lambda: desk.layout,
+            restart=False,
+            now=0.0,
+            delay=FULL_RATE,
+        )
+        assert [desk.viewer.feed(message.payload) for message in encoded.messages] == [1 + number]

@@ -29,7 +29,7 @@ from appliance.wire.input import (
     read_input,
     with_epoch,
 )
-from appliance.wire.screen import MAX_PLAIN, Header, Kind, Painted, pack_header, pack_painted, read_painted
+from appliance.wire.screen import MAX_PLAIN, Kind, Painted, pack_header, pack_painted, read_painted
 from appliance.wire.screen_decoder import ScreenDecoder
 
 u16 = st.integers(0, 0xFFFF)
@@ -116,7 +116,7 @@ def test_the_senders_clock_may_wrap_around() -> None:
 def compressed(plain: bytes, kind: Kind = Kind.RESTART) -> bytes:
     zstd = zstandard.ZstdCompressor(level=1).compressobj()
     data = zstd.compress(plain) + zstd.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
-    return pack_header(Header(kind, 1, 0.0, 0.0)) + data
+    return pack_header(kind, 1) + data
 
 
 geometry = screen.op_geometry(16, 16, ())
@@ -171,7 +171,7 @@ def test_a_window_larger_than_agreed_is_refused() -> None:
     zstd = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     data = zstd.compress(geometry) + zstd.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
     with pytest.raises(ProtocolError):
-        ScreenDecoder().feed(pack_header(Header(Kind.RESTART, 1, 0, 0)) + data)
+        ScreenDecoder().feed(pack_header(Kind.RESTART, 1) + data)
 
 
 def test_a_stream_begins_with_a_restart_and_unknown_kinds_are_skipped() -> None:

@@ -10,14 +10,13 @@
  * @property {(x: number, y: number) => void} pointer
  * @property {(quarters: number, delay: number) => void} rate
  *
- * @typedef {{kind: number, seq: number, capture: number, encode: number}} Header times in milliseconds
+ * @typedef {{kind: number, seq: number | null, size: number}} Header `size`: bytes before the data; only a RESTART says its number
  */
 
 import { ScreenError, ZstdStream } from "./zstd.js";
 
 export const RESTART = 1;
 export const UPDATE = 2;
-export const HEADER_SIZE = 9;
 const MAX_SIDE = 16384;
 const MAX_PIXELS = 2 ** 25;
 const MAX_CURSOR = 256;
@@ -26,9 +25,10 @@ const OP = { GEOMETRY: 1, PIXELS: 2, FILL: 3, COPY: 4, PALETTE: 5, JPEG: 6, CURS
 
 /** @param {Uint8Array} message @returns {Header} */
 export function readHeader(message) {
-  if (message.length < HEADER_SIZE) throw new ScreenError("message too short");
-  const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
-  return { kind: view.getUint8(0), seq: view.getUint32(1), capture: view.getUint16(5) / 100, encode: view.getUint16(7) / 100 };
+  const kind = message[0];
+  if (message.length < (kind === RESTART ? 5 : 1)) throw new ScreenError("message too short");
+  if (kind !== RESTART) return { kind, seq: null, size: 1 };
+  return { kind, seq: new DataView(message.buffer, message.byteOffset).getUint32(1), size: 5 };
 }
 
 /** The acknowledgement to send back. @param {number} seq @param {number} decode ms @returns {Uint8Array<ArrayBuffer>} */
@@ -63,6 +63,8 @@ export class ScreenDecoder {
     if (context === null) throw new Error("no 2d canvas");
     this.context = context;
     this.started = false;
+    /** The number of the message that was fed last. */
+    this.seq = 0;
     this.scratch = new Uint32Array(64 * 1024);
   }
 
@@ -72,12 +74,13 @@ export class ScreenDecoder {
    * @returns {Promise<void> | void} a promise when an image has to be decoded first: feed nothing before it is done
    */
   feed(message) {
-    const { kind } = readHeader(message);
+    const { kind, seq, size } = readHeader(message);
     if (kind !== RESTART && kind !== UPDATE) return;
     if (kind === RESTART) this.stream.restart();
     else if (!this.started) throw new ScreenError("not started");
     this.started = false;
-    const plain = this.stream.decompress(message.subarray(HEADER_SIZE));
+    this.seq = seq ?? (this.seq + 1) >>> 0;
+    const plain = this.stream.decompress(message.subarray(size));
     const reader = new Reader(plain);
     if (kind === RESTART) this.readGeometry(reader);
     const later = this.paint(reader);

@@ -12,8 +12,8 @@
  *
  * From it:
  *   {type: "ready"}
- *   {type: "painted", ack: Uint8Array, seq, size, capture, encode, decode, queued}   right after painting: `ack` is to be sent on
- *       the screen channel; times in ms; `size`: bytes of the message; `queued`: messages that still wait
+ *   {type: "painted", ack: Uint8Array, seq, size, decode, queued}   right after painting: `ack` is to be sent on
+ *       the screen channel; `decode` in ms; `size`: bytes of the message; `queued`: messages that still wait
  *   {type: "geometry", width, height, monitors: {name, x, y, width, height, primary}[]}
  *   {type: "cursor", hotX, hotY, width, height, pixels: Uint8ClampedArray}   RGBA; width 0: no cursor is shown
  *   {type: "pointer", x, y}   where the customer's pointer is
@@ -89,17 +89,17 @@ function failed(error) {
 /** Paint a live message and acknowledge it. @param {Uint8Array} message @returns {Promise<void> | void} */
 function paint(message) {
   if (decoder === null) throw new Error("not initialised");
-  const header = readHeader(message);
-  if (header.kind === RESTART) broken = false;
+  const screen = decoder;
+  if (readHeader(message).kind === RESTART) broken = false;
   if (broken) return;
   const begin = performance.now();
   const done = () => {
     const decode = performance.now() - begin;
-    const { seq, capture, encode } = header;
+    const { seq } = screen;
     const ack = packPainted(seq, decode);
-    post({ type: "painted", ack, seq, size: message.length, capture, encode, decode, queued: queue.length });
+    post({ type: "painted", ack, seq, size: message.length, decode, queued: queue.length });
   };
-  const later = decoder.feed(message);
+  const later = screen.feed(message);
   return later === undefined ? done() : later.then(done);
 }
 
