@@ -32,7 +32,7 @@ def window(chromium: Browser, language: str) -> Iterator[tuple[BrowserContext, P
         ignore_https_errors=True,
         locale=LOCALES[language],
         timezone_id=ZONE,
-        viewport=VIEW,  # type: ignore[arg-type]
+        viewport=VIEW,
         color_scheme="light",
         reduced_motion="reduce",
         permissions=["clipboard-read", "clipboard-write", "notifications"],
