@@ -83,7 +83,9 @@ class TlsStream:
         self._address = address
         self._handshake_seconds = handshake_seconds
         self._stall_seconds = stall_seconds
-        self._sending = trio.StrictFIFOLock()
+        self._sending = False
+        self._turn = trio.lowlevel.ParkingLot()
+        self._wants_to_read = False  # a write that could not finish waits for the peer's bytes (renewed keys)
         self._broken = False
         self._closed = False
         self._authenticated = authenticated
@@ -183,30 +185,43 @@ class TlsStream:
 
         Raises trio.BrokenResourceError or trio.ClosedResourceError. Cancelled in the middle, the stream is broken.
         """
-        async with self._sending:
-            self._check()
-            with memoryview(data) as view:
-                start = 0
-                try:
-                    while start < len(view):
-                        try:
-                            start += self._socket.send(view[start:])
-                        except ssl.SSLWantWriteError:
-                            await self._wait_to_send(trio.lowlevel.wait_writable)
-                        except ssl.SSLWantReadError:
-                            await self._wait_to_send(trio.lowlevel.wait_readable)
-                except trio.Cancelled:
-                    self._broken = True
-                    raise
-                except (OSError, ValueError) as error:
-                    self._broken = True
-                    raise trio.BrokenResourceError(str(error)) from error
+        while self._sending:
+            await self._turn.park()
+        self._check()
+        self._sending = True
+        try:
+            # Most of what is sent is taken at once: this path is as short as it can be.
+            sent = self._send_now(data)
+            if sent < len(data):
+                with memoryview(data) as view:
+                    while sent < len(view):
+                        await self._wait_to_send()
+                        sent += self._send_now(view[sent:])
+        except trio.Cancelled:
+            self._broken = True
+            raise
+        finally:
+            self._sending = False
+            self._turn.unpark()
         await trio.lowlevel.checkpoint_if_cancelled()
+
+    def _send_now(self, data: bytes | bytearray | memoryview) -> int:
+        """Bytes of `data` that were taken; after 0 the same has to be given again. Raises trio.BrokenResourceError."""
+        if not data:
+            return 0
+        try:
+            return self._socket.send(data)
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError) as error:
+            self._wants_to_read = isinstance(error, ssl.SSLWantReadError)
+            return 0
+        except (OSError, ValueError) as error:
+            self._broken = True
+            raise trio.BrokenResourceError(str(error)) from error
 
     async def aclose(self) -> None:
         """Close at once. A peer that reads is told by TLS that this was the end; nobody is waited for."""
         if not self._closed:
-            if not self._broken and not self._sending.locked():
+            if not self._broken and not self._sending:
                 # Sends our part of the farewell, and then fails because the peer's is not there yet.
                 with contextlib.suppress(OSError, ValueError):
                     self._socket.unwrap()
@@ -236,9 +251,9 @@ class TlsStream:
         if self._closed:
             raise trio.ClosedResourceError
 
-    async def _wait_to_send(self, wait: Callable[[socket.socket], object]) -> None:
+    async def _wait_to_send(self) -> None:
         with trio.move_on_after(self._stall_seconds) as waiting:
-            await self._wait(wait)
+            await self._wait(trio.lowlevel.wait_readable if self._wants_to_read else trio.lowlevel.wait_writable)
         if waiting.cancelled_caught:
             self._broken = True
             self.cut()

@@ -291,6 +291,8 @@ class Link:
                     return False
                 for event in self.connection.receive(buffer[:size]):
                     self._dispatch(event, handler)
+                if size < len(buffer):
+                    return True  # there was no more
         return True
 
     def _dispatch(self, event: object, handler: Handler) -> None:
