@@ -55,7 +55,7 @@ soak: install-dev deps client ## the long tests: resume windows at their real le
 	@$(BIN)/python -m pytest -m soak --timeout 3600
 
 screenshots: install-dev deps client ## the README's and the documents' pictures, and a contact sheet of every page
-	@$(BIN)/python -m tests.screenshots
+	@$(BIN)/python -m tests.screenshots --sheet
 
 lock: install-dev ## resolve the dependencies of pyproject.toml again
 	@$(BIN)/pip install -q uv

@@ -159,6 +159,13 @@ def test_the_technicians_guide_has_every_shortcut() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=names)
+def test_no_document_names_a_place_that_its_reader_does_not_have(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    places = re.findall(r"(?<![\w./~-])/(?:work|root|home|tmp|build)/[\w./-]*|\.\./shared[\w./]*", text)
+    assert not places
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names)
 def test_the_documents_use_plain_words(document: Path) -> None:
     text = re.sub(r"`[^`]*`|!\[|<!--.*?-->", "", document.read_text(encoding="utf-8"), flags=re.S)
     assert "!" not in text, "no exclamation marks"
