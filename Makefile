@@ -30,7 +30,7 @@ demo: install deps client ## the appliance with a site, two technicians and a vi
 client: $(CLIENT) ## the customer client as one file, in build/client/
 
 $(CLIENT): $(CLIENT_SOURCES) | install
-	@requirements/install-debian binutils libturbojpeg0 python3-tk || :
+	@requirements/install-debian binutils libpython3-dev libturbojpeg0 python3-tk || :
 	@$(BIN)/python -m clients.packaging.build
 
 deps: ## the Debian packages of requirements/debian.txt (asks for root where it must)
