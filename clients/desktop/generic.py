@@ -57,6 +57,10 @@ class GenericDesktop:
     async def wait_change(self) -> None:
         await trio.sleep(POLL)
 
+    async def look(self) -> int:
+        await trio.lowlevel.checkpoint()
+        return self._layout.width * self._layout.height
+
     def capture(self, *, whole: bool) -> Capture:
         layout = self._read_layout()
         changed = layout != self._layout

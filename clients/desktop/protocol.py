@@ -102,11 +102,15 @@ class Desktop(Protocol):
         """Return when there may be something to capture; costs nothing while there is not."""
         ...
 
+    async def look(self) -> int:
+        """Find out what the next `capture` has to fetch; its size in pixels. Raises DesktopUnavailable."""
+        ...
+
     def capture(self, *, whole: bool) -> Capture:
         """What changed since the last capture, or with `whole` everything.
 
-        Blocks for milliseconds: call it in a thread, and never in two at once. Raises DesktopUnavailable when the
-        display is gone."""
+        Blocks, for a millisecond when `look` has just found little, else for more: then call it in a thread, and never
+        in two at once. Raises DesktopUnavailable when the display is gone."""
         ...
 
     @property

@@ -18,6 +18,9 @@ from clients.desktop.protocol import Desktop
 Send = Callable[[bytes, Flag], Awaitable[None]]
 """Takes one whole message; `flags` has FIN and, where a picture begins, RESTART."""
 
+LITTLE = 128 * 128
+"""Pixels that are captured and encoded at once: a typed character's way through a thread takes longer than its work."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shares:
@@ -98,7 +101,8 @@ class ScreenShare:
         restart, self._restart = self._restart, False
         started = trio.current_time()
         work = functools.partial(self._work, restart, started, self._pacer.delay)
-        encoded = await trio.to_thread.run_sync(work, limiter=self._limiter)
+        little = not restart and started < self._encoder.refine_at and await self._desktop.look() <= LITTLE
+        encoded = work() if little else await trio.to_thread.run_sync(work, limiter=self._limiter)
         self._changed = False
         self._pacer.captured(started)
         for message in encoded.messages:
@@ -112,7 +116,7 @@ class ScreenShare:
             )
 
     def _work(self, restart: bool, started: float, delay: Delay) -> Encoded:
-        """Capture and encode, in the worker thread."""
+        """Capture and encode."""
         return self._encoder.encode(
             functools.partial(self._desktop.capture, whole=restart),
             layout=lambda: self._desktop.layout,

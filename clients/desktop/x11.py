@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import trio
 
@@ -23,6 +23,20 @@ POINTER_IDLE = 0.25
 POINTER_MOVING = 0.03
 POLL = 0.05
 """Seconds between captures where the server has no XDamage."""
+
+
+class _Question(NamedTuple):
+    """Requests under way: QueryPointer, and FetchRegion where there is XDamage."""
+
+    pointer: Any
+    damage: Any
+
+
+class _Looked(NamedTuple):
+    """What is to be captured, and where the pointer is."""
+
+    rects: list[Rect]
+    pointer: tuple[int, int]
 
 
 class X11Desktop:
@@ -47,6 +61,7 @@ class X11Desktop:
         self._gone: tuple[type[BaseException], ...] = (error.ConnectionClosedError, OSError)
         self._layout_changed = False
         self._cursor_changed = True
+        self._looked: _Looked | None = None
         self._pointer = (-1, -1)
         self._pointer_moved = 0.0
         self._select()
@@ -102,10 +117,24 @@ class X11Desktop:
 
     # -- capturing ----------------------------------------------------------------------------------------------
 
+    async def look(self) -> int:
+        if self._layout_changed or self._damage is None:
+            await trio.lowlevel.checkpoint()
+            return self._layout.width * self._layout.height
+        try:
+            question = self._ask()
+            self._work.flush()
+            # Waited for here: while some program holds the server, the answer takes as long as that.
+            while not question.damage.answered:
+                await trio.lowlevel.wait_readable(self._work.fileno())
+                self._work.pending_events()  # reads what is there
+            self._looked = self._answer(question)
+        except self._gone as problem:
+            raise DesktopUnavailable("screen.display_gone") from problem
+        return sum(rect.area for rect in self._looked.rects)
+
     def capture(self, *, whole: bool) -> Capture:
         from mss import ScreenShotError
-
-        from clients.desktop.x11_requests import ask_pointer
 
         try:
             layout = None
@@ -117,14 +146,14 @@ class X11Desktop:
                 else:
                     self._layout = layout
             whole = whole or layout is not None
-            place = ask_pointer(self._work)
-            rects = self._take_damage()
-            place.reply()
+            # What an interrupted look found is out of date, and the damage since then would never be told again.
+            looked, self._looked = None if whole else self._looked, None
+            rects, place = looked or self._answer(self._ask())
             if whole or self._damage is None:
                 rects = [Rect(0, 0, self._layout.width, self._layout.height)]
             cursor = self._cursor() if whole or self._cursor_changed else None
-            pointer = (place.root_x, place.root_y) if whole or (place.root_x, place.root_y) != self._pointer else None
-            self._pointer = (place.root_x, place.root_y)
+            pointer = place if whole or place != self._pointer else None
+            self._pointer = place
             return Capture(tuple(self._grab(rect) for rect in rects), cursor, pointer, layout)
         except ScreenShotError as problem:
             # The desktop became smaller between its event and the capture: the event is on its way.
@@ -139,16 +168,24 @@ class X11Desktop:
         region = {"left": rect.x, "top": rect.y, "width": rect.w, "height": rect.h}
         return Patch(rect.x, rect.y, rect.w, rect.h, self._mss.grab(region).raw)
 
-    def _take_damage(self) -> list[Rect]:
-        """The damaged region, which is thereby empty again; a few rectangles inside the desktop."""
-        if self._damage is None:
-            return []
-        from clients.desktop.x11_requests import fetch_region
+    def _ask(self) -> _Question:
+        """Ask for the damaged region, which is thereby empty again, and for the pointer."""
+        from clients.desktop.x11_requests import ask_pointer, ask_region
 
-        self._work.damage_subtract(self._damage, 0, self._region)
+        pointer, damage = ask_pointer(self._work), None
+        if self._damage is not None:
+            self._work.damage_subtract(self._damage, 0, self._region)
+            damage = ask_region(self._work, self._region)
+        return _Question(pointer, damage)
+
+    def _answer(self, question: _Question) -> _Looked:
+        """A few rectangles inside the desktop, and the pointer's place."""
         bounds = Rect(0, 0, self._layout.width, self._layout.height)
-        inside = (rect.clip(bounds) for rect in fetch_region(self._work, self._region))
-        return merge([rect for rect in inside if rect.area])
+        damaged = question.damage.rects() if question.damage is not None else ()
+        inside = (rect.clip(bounds) for rect in damaged)
+        question.pointer.reply()
+        place = (question.pointer.root_x, question.pointer.root_y)
+        return _Looked(merge([rect for rect in inside if rect.area]), place)
 
     def _cursor(self) -> CursorShape | None:
         self._cursor_changed = False

@@ -16,7 +16,9 @@ class _CreateRegion(rq.Request):  # type: ignore[misc]
     _request = rq.Struct(rq.Card8("opcode"), rq.Opcode(5), rq.RequestLength(), rq.Card32("region"))
 
 
-class _FetchRegion(rq.ReplyRequest):  # type: ignore[misc]
+class FetchRegion(rq.ReplyRequest):  # type: ignore[misc]
+    """The rectangles of a region."""
+
     _request = rq.Struct(rq.Card8("opcode"), rq.Opcode(19), rq.RequestLength(), rq.Card32("region"))
     _reply = rq.Struct(
         rq.ReplyCode(),
@@ -27,6 +29,17 @@ class _FetchRegion(rq.ReplyRequest):  # type: ignore[misc]
         rq.Binary("rectangles"),
     )
 
+    @property
+    def answered(self) -> bool:
+        """Whether `rects` need not wait."""
+        return self._data is not None or self._error is not None
+
+    def rects(self) -> list[Rect]:
+        """The rectangles, which do not overlap; waits for the answer."""
+        self.reply()
+        data = bytes(self._data["rectangles"])
+        return [Rect(*place) for place in struct.iter_unpack("=hhHH", data[: len(data) & ~7])]
+
 
 def create_region(display: Any) -> int:
     """An empty region; its id."""
@@ -35,11 +48,10 @@ def create_region(display: Any) -> int:
     return region
 
 
-def fetch_region(display: Any, region: int) -> list[Rect]:
-    """The rectangles of a region; they do not overlap."""
-    reply = _FetchRegion(display=display.display, opcode=display.display.get_extension_major(_NAME), region=region)
-    data = bytes(reply.rectangles)
-    return [Rect(*place) for place in struct.iter_unpack("=hhHH", data[: len(data) & ~7])]
+def ask_region(display: Any, region: int) -> FetchRegion:
+    """Ask for the rectangles of a region."""
+    opcode = display.display.get_extension_major(_NAME)
+    return FetchRegion(display=display.display, defer=True, opcode=opcode, region=region)
 
 
 def ask_pointer(display: Any) -> Any:

@@ -108,6 +108,22 @@ async def test_a_still_desktop_sends_nothing(desktop: VirtualDesktop) -> None:
         assert viewer.messages == before
 
 
+async def test_what_is_drawn_after_an_interrupted_look_is_told(desktop: VirtualDesktop) -> None:
+    x11 = X11Desktop.open(desktop.display)
+    try:
+        x11.capture(whole=True)
+        with terminal(desktop, "cat"), trio.fail_after(10):
+            await x11.wait_change()
+            assert await x11.look() > 0
+            await trio.to_thread.run_sync(lambda: desktop.run("xdotool", "type", "typed"))
+            x11.capture(whole=True)
+            await trio.to_thread.run_sync(lambda: desktop.run("xdotool", "type", "more"))
+            while not any(patch.w < 200 for patch in x11.capture(whole=False).patches):
+                await x11.wait_change()
+    finally:
+        x11.close()
+
+
 async def test_a_viewer_that_paints_nothing_gets_no_more_until_it_has(desktop: VirtualDesktop) -> None:
     with terminal(desktop, "sh", "-c", "while :; do i=$((i+1)); seq $i $((i+50)); sleep 0.02; done"):
         async with viewing(desktop.display) as (_desktop, viewer):

@@ -67,6 +67,10 @@ class FakeDesktop:
     async def wait_change(self) -> None:
         await self.changed.wait()
 
+    async def look(self) -> int:
+        await trio.lowlevel.checkpoint()
+        return 1
+
     def capture(self, *, whole: bool) -> Capture:
         self.captures += 1
         if self.changed.is_set():
