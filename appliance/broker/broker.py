@@ -22,6 +22,7 @@ from appliance.domain.resume import token_hash
 from appliance.domain.routing import Queue, Route, route
 from appliance.domain.session import EndReason, State
 from appliance.identity import Credential, SignedIn, Throttle
+from appliance.relay.storing import not_stored
 from appliance.relay.taps import RecorderFactory
 from appliance.store import Audit, Settings, Store, StoreError
 from appliance.store import sessions as stored_sessions
@@ -75,6 +76,7 @@ class Broker:
         self._throttle = throttle
         self._fingerprints = ca_fingerprints
         self._make_secret = make_secret
+        self._connected: set[ConsoleSocket] = set()  # also those that have not said hello
         self._sockets: set[ConsoleSocket] = set()
         self._presence: dict[str, Presence] = {}
         self._leaving: dict[str, float] = {}  # user id → when their last tab closed
@@ -136,19 +138,25 @@ class Broker:
 
     # -- connections --------------------------------------------------------------------------------------------
 
-    async def serve_customer(self, stream: WireStream) -> None:
-        """Serve a customer client's connection until it is over."""
-        await CustomerPeer(self.ctx, stream, self, self._fingerprints, self._make_secret(32)).run()
+    async def serve_customer(self, stream: WireStream, admitted: Callable[[], None] = lambda: None) -> None:
+        """Serve a customer client's connection until it is over; `admitted` is called once it is in a session."""
+        await CustomerPeer(self.ctx, stream, self, self._fingerprints, self._make_secret(32), admitted).run()
 
     async def serve_console(self, stream: WireStream, who: SignedIn) -> None:
         """Serve a technician's tab until it is over."""
-        await ConsoleSocket(self.ctx, stream, who, self, self._make_secret(32)).run()
+        socket = ConsoleSocket(self.ctx, stream, who, self, self._make_secret(32))
+        self._connected.add(socket)
+        try:
+            await socket.run()
+        finally:
+            self._connected.discard(socket)
 
     def on_signed_out(self, user_id: str, session_id: str) -> None:
         """That sign-in has ended: its consoles are cut at once."""
-        for socket in list(self._sockets):
+        for socket in list(self._connected):
             if socket.user_id == user_id and socket.who.session_id == session_id:
-                self._take_out(socket)
+                if socket in self._sockets:
+                    self._take_out(socket)
                 socket.link.cut()
         if not any(socket.user_id == user_id for socket in self._sockets):
             self._leaving.pop(user_id, None)  # it was said, so nobody waits for a reload
@@ -166,7 +174,7 @@ class Broker:
             answer = await (self._resume(hello, hello.resume) if hello.resume else self._first(hello, address))
         except StoreError as error:
             self._throttle.succeeded(Credential.START_TOKEN, "", address)
-            return Refusal(reason=error.code, args=error.message_args, retry=True)
+            return not_stored(error)
         if isinstance(answer, Refusal):
             await self._throttle.failed(Credential.START_TOKEN, "", address)
         else:

@@ -21,6 +21,7 @@ from appliance.broker.views import refused
 from appliance.domain.permissions import Permission
 from appliance.domain.policy import Role
 from appliance.domain.session import TECHNICIAN_REASONS, EndReason, State
+from appliance.relay.storing import not_stored
 from appliance.store import StoreError
 from appliance.store import sessions as stored
 from appliance.wire.messages import Call, Refusal
@@ -64,7 +65,7 @@ async def dispatch(broker: Broker, socket: ConsoleSocket, call: Call) -> Answer:
     try:
         return await spec.do(broker, socket, params)
     except StoreError as error:
-        return Refusal(reason=error.code, args=error.message_args, retry=True)
+        return not_stored(error)
 
 
 # -- presence and keys ------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from appliance.domain.keys import LookAlikes, TypedKey, digest, display, make_ke
 from appliance.domain.resume import token_hash
 from appliance.domain.start import START_SECONDS, Hearing, StartState, hear
 from appliance.identity import Credential, SignedIn, Throttle
+from appliance.relay.storing import not_stored
 from appliance.store import AuditEvent, StoreError
 from appliance.store import keys as stored
 from appliance.store.audit import append
@@ -137,7 +138,7 @@ class Starts:
         try:
             await ctx.store.write(write)
         except StoreError as error:
-            return Refusal(reason=error.code, args=error.message_args, retry=True)
+            return not_stored(error)
         except sqlite3.IntegrityError:  # the same key is there already, once in 10^10 times
             return await self.create(who, params)
         self._live[key.id] = _Live(key=key, text=text)
@@ -164,7 +165,7 @@ class Starts:
         try:
             await self._ctx.store.write(write)
         except StoreError as error:
-            return Refusal(reason=error.code, args=error.message_args, retry=True)
+            return not_stored(error)
         live.key = replace(live.key, revoked=True)
         self._touch(key_id)
         return None
@@ -213,7 +214,7 @@ class Starts:
             found = await self._redeem(digest(self._secret, key), token_hash(portal_cookie), address)
         except StoreError as error:
             self._throttle.succeeded(Credential.SESSION_KEY, "", address, portal="default")
-            return Refusal(reason=error.code, args=error.message_args, retry=True)
+            return not_stored(error)
         if found is None:
             await self._throttle.failed(Credential.SESSION_KEY, "", address, portal="default")
             await trio.sleep_until(began + REFUSAL_SECONDS)
@@ -270,7 +271,7 @@ class Starts:
         try:
             minted = await self._ctx.store.write(write)
         except StoreError as error:
-            return Refusal(reason=error.code, args=error.message_args, retry=True)
+            return not_stored(error)
         return token if minted else refused("session.start.too_many")
 
     async def downloaded(self, start_id: str) -> None:
@@ -340,7 +341,7 @@ class Starts:
         try:
             hearing, key_id, result = await self._ctx.store.write(write)
         except StoreError as error:
-            return Refusal(reason=error.code, args=error.message_args, retry=True)
+            return not_stored(error)
         live = self._live.get(key_id)
         if hearing is Hearing.BIND and isinstance(result, StoredSession):
             if live is not None and live.start is not None:

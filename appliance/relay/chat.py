@@ -12,6 +12,7 @@ from functools import partial
 import trio
 
 from appliance.relay.link import Assembler, Link, Port
+from appliance.relay.storing import not_stored
 from appliance.store import StoreError
 from appliance.store import chat as stored
 from appliance.store.database import Store
@@ -26,7 +27,6 @@ from appliance.wire.messages import (
     ChatToMember,
     ChatTyping,
     Notice,
-    Refusal,
     decode,
     encode,
 )
@@ -35,6 +35,8 @@ PAGE = 20
 MAX_QUEUED = 1024 * 1024
 """Bytes waiting for one member at which its channel is closed; it comes back and says what it has."""
 LITTLE = 32 * 1024
+STORE_AGAIN_SECONDS = 5.0
+"""Between two tries to store a message, while the disk is full or cannot be written."""
 
 CUSTOMER = "customer"
 """The customer's id as sender."""
@@ -120,7 +122,7 @@ class ChatRoom:
                 pass
         seat.port.consumed(size)
 
-    async def _write(self, seat: _Seat, message: ChatSend, size: int) -> None:
+    async def _write(self, seat: _Seat, message: ChatSend, size: int, *, again: bool = False) -> None:
         at = self._now()
         store = partial(
             stored.store,
@@ -134,14 +136,16 @@ class ChatRoom:
         try:
             kept, is_new = await self._store.write(lambda db: store(db))
         except StoreError:
-            # Not acknowledged, so the writer keeps it and sends it again when it comes back.
-            seat.link.tell(Notice(id="session.chat.not_stored"))
+            if not again:
+                seat.link.tell(Notice(id="session.chat.not_stored"))
+            # The writer gets no credit back meanwhile, so that what waits here stays bounded.
+            seat.link.soon(partial(self._write_later, seat, message, size))
             return
         except stored.ChatFull:
             seat.link.tell(Notice(id="session.chat.full"))
-            return
-        finally:
             seat.port.consumed(size)
+            return
+        seat.port.consumed(size)
         if is_new:
             self._written(kept)
             for other in list(self._seats.values()):
@@ -152,12 +156,18 @@ class ChatRoom:
         if seat.port in self._seats:
             seat.give(ChatStored(id=kept.id, seq=kept.seq))
 
+    async def _write_later(self, seat: _Seat, message: ChatSend, size: int) -> None:
+        """Try again in a while; a writer who has left meanwhile sends it again on coming back."""
+        await trio.sleep(STORE_AGAIN_SECONDS)
+        if seat.port in self._seats:
+            seat.link.later(partial(self._write, seat, message, size, again=True))
+
     async def _catch_up(self, seat: _Seat) -> None:
         while seat.port in self._seats:
             try:
                 page = await self._store.read(lambda db: stored.after(db, self._session, seat.after, PAGE))
             except StoreError as error:
-                seat.port.close(Refusal(reason=error.code, args=error.message_args, retry=True))
+                seat.port.close(not_stored(error))
                 self.detach(seat.port)
                 return
             for message in page:
@@ -171,7 +181,8 @@ class ChatRoom:
             if message.seq > seat.after:
                 seat.give(message)
 
-    def _tell_others(self, seat: _Seat, message: ChatToMember) -> None:
+    def _tell_others(self, seat: _Seat, message: ChatTyping | ChatSeen) -> None:
+        """What is worth something only now: who is behind goes without, so that nobody can flood another's channel."""
         for other in list(self._seats.values()):
-            if other.sender != seat.sender:
+            if other.sender != seat.sender and other.port.queued <= LITTLE:
                 other.give(message)

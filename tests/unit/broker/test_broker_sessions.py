@@ -301,12 +301,12 @@ async def test_with_the_disk_full_sessions_go_on_and_new_ones_are_refused_with_t
     assert (await anna.next(m.Notice)).id == "session.chat.not_stored"
 
     refusal = await anna.refusal("key.create")
-    assert (refusal.reason, refusal.retry) == ("store.disk_full", True)
+    assert (refusal.reason, refusal.retry) == ("session.not_stored.disk_full", True)
     typed = await hall.broker.redeem_key(made["key"], "cookie", "192.0.2.7")
     assert isinstance(typed, m.Refusal)
-    assert (typed.reason, typed.retry) == ("store.disk_full", True)
+    assert (typed.reason, typed.retry) == ("session.not_stored.disk_full", True)
     newcomer = await hall.customer()
-    assert (await newcomer.enter(token=token)).reason == "store.disk_full"  # type: ignore[union-attr]
+    assert (await newcomer.enter(token=token)).reason == "session.not_stored.disk_full"  # type: ignore[union-attr]
 
     await customer.leave()
     back = await hall.back(customer)
@@ -315,6 +315,8 @@ async def test_with_the_disk_full_sessions_go_on_and_new_ones_are_refused_with_t
 
     monkeypatch.setattr(type(hall.store), "write", real)
     await hall.advance(6)
+    stored = m.decode(await anna.message(chat, 0), m.ChatStored)
+    assert stored.id == "message-1", "what could not be stored is stored by itself once there is room"
     assert await anna.call("key.create")
     again = await hall.back(back)
     assert again.resume != back.resume

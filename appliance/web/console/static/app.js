@@ -203,8 +203,9 @@ export class App {
     byId("key").hidden = !views.key;
     byId("past").hidden = !views.past;
     document.body.dataset.view = session ? "session" : views.home ? "home" : name;
-    for (const view of this.views.values()) view.show(view === session);
+    // First the place: what is hidden takes no focus and has no size to fit a picture into.
     byId("session-place").hidden = !session;
+    for (const view of this.views.values()) view.show(view === session);
     byId("past-link").toggleAttribute("data-current", views.past);
     if (views.past) this.past.open();
     if (views.home) void this.others.open();
