@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.screenshots.album import Album
 from tests.screenshots.sheet import make_sheet
@@ -22,6 +22,8 @@ SHEET = ROOT / "build" / "contact-sheet"
 CLIENT = ROOT / "build" / "client" / "beistand-client-linux-x86_64"
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+SEEN_MS = 15_000
+"""What a page gets to show what it is to show; a machine that builds at the same time is slow."""
 PORT = 8443
 """The port of the documents, where it is free, so that addresses in the pictures are those of `make run`."""
 
@@ -51,9 +53,13 @@ def walk(album: Album, language: str) -> None:
     with tempfile.TemporaryDirectory(prefix="beistand-story-") as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         env = {"BEISTAND_CLIENTS": str(CLIENT.parent)}
-        with appliance(Path(folder) / "data", env=env, port=_port()) as site:
-            Story(site, browser, album, Path(folder), language).walk()
-        browser.close()
+        expect.set_options(timeout=SEEN_MS)
+        try:
+            with appliance(Path(folder) / "data", env=env, port=_port()) as site:
+                Story(site, browser, album, Path(folder), language).walk()
+        finally:
+            expect.set_options(timeout=None)
+            browser.close()
 
 
 def _port() -> int:

@@ -19,8 +19,6 @@ from tests.support.appliance import PASSWORD, Appliance
 from tests.support.console import answer_question
 from tests.support.desktop import VirtualDesktop, eventually
 
-SEEN_MS = 15_000
-"""What a page gets to show what it is to show; a machine that builds at the same time is slow."""
 LETTER = {
     "en": "Dear Mr Hansen,\n\nhere are the figures that you asked for.\n\n",
     "de": "Sehr geehrter Herr Hansen,\n\nhier sind die Zahlen, um die Sie gebeten haben.\n\n",
@@ -57,7 +55,6 @@ class Story:
 
     def walk(self) -> None:
         """From the set-up code to the audit log."""
-        expect.set_options(timeout=SEEN_MS)
         with window(self.chromium, self.language) as (_, admin):
             self.set_up(admin)
             links = [self.make_user(admin, *person) for person in COLLEAGUES]
