@@ -134,7 +134,7 @@ async def serve(config: ServerConfig, *, announce: Callable[..., None]) -> None:
                 lambda task_status: serve_edge(
                     edge,
                     web=build_app(site),
-                    wire=broker.serve_customer,
+                    wire=lambda stream: broker.serve_customer(stream, stream.authenticated),
                     task_status=task_status,
                 )
             )

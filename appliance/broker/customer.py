@@ -83,6 +83,7 @@ class CustomerPeer:
         admission: Admission,
         fingerprints: Callable[[], tuple[bytes, ...]],
         nonce: bytes,
+        admitted: Callable[[], None],
     ) -> None:
         self.link = Link(stream, ctx.pool)
         self.address = stream.peer_address
@@ -91,6 +92,7 @@ class CustomerPeer:
         self._admission = admission
         self._fingerprints = fingerprints
         self._nonce = nonce
+        self._admitted = admitted
         self._greeted = False
 
     async def run(self) -> None:
@@ -164,7 +166,10 @@ class CustomerPeer:
             self.link.close()  # ended while it was being let in; it hears why when it comes back
             return
         self.link.within(math.inf)
+        if authenticated := getattr(self.link.stream, "authenticated", None):
+            authenticated()  # the edge: from now on it does not count among its address's
         self.session = session
+        self._admitted()
         self.link.say(
             FrameType.WELCOME,
             Welcome(

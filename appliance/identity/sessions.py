@@ -101,11 +101,13 @@ class Sessions:
         self._seen[session_id] = (self._now(), storable(address, _LONGEST_ADDRESS) or (known[1] if known else ""))
 
     @contextmanager
-    def in_use(self, session_id: str) -> Iterator[None]:
+    def in_use(self, who: SignedIn) -> Iterator[None]:
         """While something is open for a session, it is in use: a technician who waits for customers is not idle.
 
-        It still ends at its age, and when it is ended.
+        It still ends at its age, and when it is ended; one that ended just before is told of by the next sweep.
         """
+        session_id = who.session_id
+        self._known[session_id] = who.user.id
         self._open[session_id] += 1
         try:
             yield

@@ -168,9 +168,11 @@ class Link:
         if self.end is None and self._nursery is not None:
             self._nursery.start_soon(job)
 
-    def open(self, request: Open) -> Port:
-        """Ask the peer for a channel."""
-        return self._port(self.connection.open(request), request.name)
+    def open(self, request: Open) -> Port | None:
+        """Ask the peer for a channel; None when that cuts it: its queue or its numbers are used up."""
+        with self.guarded():
+            return self._port(self.connection.open(request), request.name)
+        return None
 
     def accept(self, channel: int) -> Port | None:
         """Accept a channel that the peer asked for; None when it has gone meanwhile."""
@@ -261,7 +263,8 @@ class Link:
                 if now >= heard + PING_DEADLINE:
                     return self._over(LinkEnd.SILENT)
                 self._pinged = b"%.6f" % now, now
-                self.connection.ping(self._pinged[0])
+                with self.guarded():
+                    self.connection.ping(self._pinged[0])
                 self.wake()
                 next_ping = now + PING_INTERVAL
                 continue

@@ -23,6 +23,8 @@ BEHIND = 1024 * 1024
 """Bytes queued for a viewer at which it is left out."""
 FAR_BEHIND = 16 * 1024 * 1024
 """Bytes queued within one message at which a viewer is closed."""
+MAX_ACKNOWLEDGED = 64 * 1024
+"""Bytes of acknowledgements that wait for the client at which their viewer is closed; a second of honest ones is 500."""
 RESTART_INTERVAL = 2.0
 INDEX_INTERVAL = 60.0
 """Seconds of a changing screen after which the recorder gets a restart point to seek to."""
@@ -190,8 +192,11 @@ class ScreenFan:
 
     def _acknowledged(self, viewer: Port, payload: memoryview | bytes, flags: Flag) -> None:
         if viewer is self._pacer:
+            if self.source.queued > MAX_ACKNOWLEDGED:
+                return self._close(viewer, Refusal(reason="session.screen.stalled", retry=True))
             self.source.send(bytes(payload), flags)
         viewer.consumed(len(payload))
+        return None
 
     # -- the clock ----------------------------------------------------------------------------------------------
 

@@ -86,7 +86,7 @@ async def serve_socket(websocket: WebSocket) -> None:
     stream: WireStream = WebSocketStream(websocket)
     site, who = site_of(websocket), websocket.state.user
     try:
-        with site.identity.sessions.in_use(who.session_id):
+        with site.identity.sessions.in_use(who):
             await site.broker.serve_console(stream, who)
     finally:
         await stream.aclose()

@@ -92,7 +92,10 @@ async def _authenticated(connection: HTTPConnection) -> SignedIn | None:
     cookie = connection.cookies.get(security.SESSION_COOKIE)
     if not cookie or len(cookie) > 256:
         return None
-    return await site_of(connection).identity.authenticate(cookie, address_of(connection))
+    who = await site_of(connection).identity.authenticate(cookie, address_of(connection))
+    if who is not None and hasattr(connection.state, "authenticated"):
+        connection.state.authenticated()  # the edge: from now on it does not count among its address's
+    return who
 
 
 class Page(Route):

@@ -27,21 +27,21 @@ async def test_a_session_that_is_used_lives_until_its_age_and_one_that_is_not_un
 async def test_a_session_for_which_something_is_open_is_not_idle_and_ends_at_its_age(
     house: House, told: list[str]
 ) -> None:
-    with house.identity.sessions.in_use(house.bob.session_id):
+    with house.identity.sessions.in_use(house.bob):
         for _ in range(11):
             house.clock.at += 3600
             await house.identity.sessions.sweep()
     assert house.bob.session_id not in told
     house.clock.at += 59 * 60
     assert await house.identity.authenticate(house.bobs_cookie) is not None
-    with house.identity.sessions.in_use(house.bob.session_id):
+    with house.identity.sessions.in_use(house.bob):
         house.clock.at += 120
         await house.identity.sessions.sweep()
     assert house.bob.session_id in told
 
 
 async def test_what_was_open_and_is_closed_no_longer_keeps_a_session(house: House, told: list[str]) -> None:
-    with house.identity.sessions.in_use(house.bob.session_id):
+    with house.identity.sessions.in_use(house.bob):
         house.clock.at += 3600
         await house.identity.sessions.sweep()
     house.clock.at += 3601
