@@ -24,7 +24,7 @@ BEHIND = 1024 * 1024
 FAR_BEHIND = 16 * 1024 * 1024
 """Bytes queued within one message at which a viewer is closed."""
 MAX_ACKNOWLEDGED = 64 * 1024
-"""Bytes of acknowledgements that wait for the client at which their viewer is closed; a second of honest ones is 500."""
+"""Bytes of acknowledgements that wait for the client at which their viewer is closed; honest ones are 500 a second."""
 RESTART_INTERVAL = 2.0
 INDEX_INTERVAL = 60.0
 """Seconds of a changing screen after which the recorder gets a restart point to seek to."""
