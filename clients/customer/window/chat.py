@@ -49,6 +49,8 @@ class ChatPane(ttk.Frame):
         scroll = ttk.Scrollbar(frame, command=self._lines.yview)
         scroll.grid(row=0, column=1, sticky="ns")
         self._lines.configure(yscrollcommand=scroll.set, state="disabled")
+        # What is shared takes room from the chat; what was written last stays in sight.
+        self._lines.bind("<Configure>", lambda _event: self._lines.see("end"))
         self._lines.tag_configure("name", font="BeistandStrong", spacing1=px(6))
         self._lines.tag_configure("mine", foreground=c.accent)
         self._lines.tag_configure("time", font="BeistandSmall", foreground=c.muted)
@@ -134,7 +136,7 @@ class ChatPane(ttk.Frame):
             self._lines.configure(state="disabled")
 
     def _insert(self, *parts: tuple[str, ...], newline: bool = True) -> None:
-        at_end = self._lines.yview()[1] >= 0.99
+        at_end = "mine" in parts[0][1:] or self._lines.dlineinfo("end-1c") is not None
         self._lines.configure(state="normal")
         if newline and self._lines.compare("end-1c", "!=", "1.0"):
             self._lines.insert("end", "\n")

@@ -33,6 +33,8 @@ from clients.customer.window.theme import Theme, wrap_to_width
 CLOSES_AFTER, FAILED_CLOSES_AFTER = 15, 120
 """Seconds until the window of an ended session closes by itself; a key or a click in it stops that."""
 WIDTH, HEIGHT = 420, 620
+LOW_SCREEN = 700
+"""A screen of fewer pixels (at 96 dpi) is too low for everything at once."""
 
 
 class MainWindow:
@@ -79,7 +81,7 @@ class MainWindow:
         self._end_button.grid(row=6, column=0, sticky="ew", pady=(px(12), 0))
         for label, margin in ((self._state, 0), (self._detail, 0), (self._problem, px(20))):
             wrap_to_width(label, margin)
-        self._compare_words = self._make_compare()
+        self._compare_hint, self._compare_words = self._make_compare()
         self._shared_lines, self._stop_button = self._make_share()
         self._banner = Banner(root, theme, words, self._close)
         self._show()
@@ -165,6 +167,9 @@ class MainWindow:
         for label, word in zip(self._compare_words, view.words, strict=False):
             label.configure(text=word)
         _show_or_hide(self._compare, bool(view.words) and view.phase is not Phase.RECONNECTING)
+        # On a low screen the chat would have no line left; what the words are for was said before the consent.
+        low = self._root.winfo_screenheight() < self._theme.px(LOW_SCREEN)
+        _show_or_hide(self._compare_hint, not (low and view.shared))
         self._show_shared(view)
         self._banner.show(view)
 
@@ -267,7 +272,7 @@ class MainWindow:
 
     # -- building -----------------------------------------------------------------------------------------------
 
-    def _make_compare(self) -> list[ttk.Label]:
+    def _make_compare(self) -> tuple[ttk.Label, list[ttk.Label]]:
         px = self._theme.px
         label = ttk.Label(self._compare, text=self._words("client.window.words"), style="Muted.TLabel")
         label.grid(row=0, column=0, columnspan=4, sticky="ew", pady=(0, px(8)))
@@ -280,7 +285,7 @@ class MainWindow:
                 row=1, column=column, sticky="ew", padx=(0 if column == 0 else px(3), 0 if column == 3 else px(3))
             )
             places.append(word)
-        return places
+        return label, places
 
     def _make_share(self) -> tuple[ttk.Label, ttk.Button]:
         lines = ttk.Label(self._share)

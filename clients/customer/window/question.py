@@ -68,7 +68,7 @@ class QuestionWindow(tkinter.Toplevel):
         self.protocol("WM_DELETE_WINDOW", lambda: self._decide(False))
         self._tick()
         self.update_idletasks()
-        self.geometry(f"+{_middle(root, self)}")
+        self.geometry(f"+{_place(root, self, px(16))}")
         self.attributes("-topmost", True)
         self.deiconify()
         self.lift()
@@ -97,8 +97,12 @@ def _headline(words: Words, question: Question) -> str:
     return words("client.question.several", name=question.technician)
 
 
-def _middle(root: tkinter.Tk, window: tkinter.Toplevel) -> str:
-    """Over the middle of the main window, which is on the monitor that the customer looks at."""
+def _place(root: tkinter.Tk, window: tkinter.Toplevel, gap: int) -> str:
+    """Left of the main window, whose verification words are to be compared before an answer; without room there over
+    its middle. It is on the monitor that the customer looks at."""
+    beside = root.winfo_rootx() - window.winfo_reqwidth() - gap
+    if beside >= gap:
+        return f"{beside}+{root.winfo_y()}"
     x = root.winfo_rootx() + (root.winfo_width() - window.winfo_reqwidth()) // 2
     y = root.winfo_rooty() + (root.winfo_height() - window.winfo_reqheight()) // 3
     x = max(0, min(x, root.winfo_screenwidth() - window.winfo_reqwidth()))

@@ -168,11 +168,15 @@ def _press(event: tkinter.Event[tkinter.Misc]) -> None:
         event.widget.invoke()
 
 
+LABEL_EDGE = 4
+"""Pixels of a label's width that its text does not get."""
+
+
 def wrap_to_width(label: ttk.Label, margin: int = 0) -> None:
     """Let the label's text wrap at its own width, whatever the window's is."""
 
     def wrap(event: tkinter.Event[tkinter.Misc]) -> None:
-        width = max(80, event.width - margin)
+        width = max(80, event.width - margin - LABEL_EDGE)
         if abs(int(str(label.cget("wraplength") or 0)) - width) > 1:
             label.configure(wraplength=width)
 
