@@ -193,7 +193,7 @@ class Sharing:
             self._close_tool(tool, refused("session.stopped_sharing"))
         names = " ".join(sorted(tools))
         self._ctx.keeper.audit("session.stopped_sharing", actor="customer", subject=self.session.id, tools=names)
-        self.session.record_event("consent.denied", tools=names, outcome=Consent.DENIED.value)
+        self.session.record_event("consent.stopped", tools=names)
         self.session.changed()
 
     def forget_answers(self) -> None:

@@ -12,8 +12,10 @@ const STEP = 5000;
 
 /** An event in words. @param {RecordedEvent} event @returns {string} */
 function named({ kind, details }) {
-  const id = `recording.event.${kind}`;
+  const { tools, outcome } = /** @type {Record<string, string>} */ (details);
+  const id = `recording.event.${outcome ? `consent.${outcome}` : kind}`;
   const args = Object.fromEntries(Object.entries(details).map(([key, value]) => [key, String(value)]));
+  if (tools) args.tools = tools.split(" ").map((tool) => w(`recording.tool.${tool}`)).join(", ");
   return has(id) ? w(id, args) : kind;
 }
 
