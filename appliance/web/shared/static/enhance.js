@@ -41,6 +41,12 @@ if (zone && zone.value === "UTC") {
 
 /** @type {HTMLElement | null} */
 const summary = document.querySelector("[data-focus]");
+const wrong = [...(summary?.querySelectorAll("a") ?? [])];
+for (const link of wrong.length > 1 ? wrong : []) {
+  // "Fill this in" five times says less than which five.
+  const name = document.querySelector(`label[for="${link.hash.slice(1)}"]`)?.textContent?.trim();
+  if (name) link.prepend(`${name}: `);
+}
 summary?.focus();
 
 // The current tab of a row that is wider than the phone.
