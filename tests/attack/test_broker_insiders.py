@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trio.testing import MockClock
 
 from appliance.relay.screen import MAX_ACKNOWLEDGED
@@ -15,7 +16,8 @@ from appliance.wire import messages as m
 from appliance.wire.channels import ChannelName
 from appliance.wire.connection import MAX_CONTROL_QUEUE
 from appliance.wire.frames import FrameType, pack
-from tests.support.broker import BrokerSite, ConsoleEnd, MemoryStream, broker_site
+from tests.support.broker import BrokerSite, ConsoleEnd, CustomerEnd, MemoryStream, broker_site
+from tests.support.web_site import Browser, web_site
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ async def test_a_viewer_who_acknowledges_without_end_fills_no_memory(hall: Broke
     fan = hall.broker.sessions[customer.session].sharing._fan
     assert fan is not None
     with trio.move_on_after(5):
-        for _ in itertools.repeat(None, 400):
+        for _ in range(400):
             anna.connection.send(asking, b"x" * 32_768)
             await anna.flush()
             assert fan.source.queued <= MAX_ACKNOWLEDGED + 32_768
@@ -100,3 +102,39 @@ async def test_a_viewer_who_acknowledges_without_end_fills_no_memory(hall: Broke
     assert asking in anna.closed
     assert not anna.over
     assert not customer.over
+
+
+async def test_only_a_customer_who_was_let_in_is_no_stranger_to_the_edge(
+    hall: BrokerSite, mock_clock: MockClock
+) -> None:
+    anna = await hall.console(await hall.person("Anna"))
+    told: list[CustomerEnd] = []
+
+    async def comes(token: str) -> CustomerEnd:
+        near, far = MemoryStream.pair()
+        customer = CustomerEnd(far, Ed25519PrivateKey.generate())
+        hall.nursery.start_soon(hall.broker.serve_customer, near, lambda: told.append(customer))
+        hall.nursery.start_soon(customer.run, m.ToCustomer)
+        await customer.enter(token=token)
+        return customer
+
+    await comes("a-token-that-never-was")
+    assert told == []
+    customer = await comes(await hall.token(anna))
+    assert told == [customer]
+
+
+async def test_only_a_browser_that_is_signed_in_is_no_stranger_to_the_edge(tmp_path: Path) -> None:
+    async with web_site(tmp_path) as running:
+        told: list[str] = []
+
+        async def edge(scope: Any, receive: Any, send: Any) -> None:
+            await running.app({**scope, "state": {"authenticated": lambda: told.append(scope["path"])}}, receive, send)
+
+        browser = Browser(edge)  # type: ignore[arg-type]
+        await browser.get("/")
+        await browser.sign_in("anna", "wrong")
+        assert told == []
+        await browser.sign_in("anna")
+        await browser.get("/login/account")
+        assert told == ["/login/account"]
