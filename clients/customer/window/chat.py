@@ -200,6 +200,7 @@ def _text(
         background=c.raised,
         foreground=c.text,
         insertbackground=c.text,
+        insertofftime=0,  # a caret that blinks would be a change of the shared screen, twice a second
         selectbackground=c.accent,
         selectforeground=c.on_accent,
         highlightthickness=0,
