@@ -118,10 +118,12 @@ def user() -> None:
 @click.option("--data", metavar="FOLDER", help="The appliance's data folder; ./data.")
 def user_reset(name: str, data: str | None) -> None:
     """Print a one-time link with which NAME can sign in and choose a new password. Also for the last admin."""
+    from appliance.config import DEFAULT_LISTEN
     from appliance.maintenance import reset_user
 
     settings = _settings(data)
-    click.echo(reset_user(settings.data, name, settings.listen[0].port, terminal_words()))
+    port = (settings.listen or (DEFAULT_LISTEN,))[0].port
+    click.echo(reset_user(settings.data, name, port, terminal_words()))
 
 
 @cli.group()

@@ -39,9 +39,13 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+DEFAULT_LISTEN = Address("localhost", 8443)
+
+
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """Everything `beistand serve` was told."""
+    """Everything `beistand serve` was told. `listen`: () when nothing was said, which means DEFAULT_LISTEN unless the
+    service manager hands over sockets."""
 
     listen: tuple[Address, ...]
     data: Path
@@ -116,7 +120,7 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("listen", _listen, "localhost:8443"),
+    Setting("listen", _listen, ""),
     Setting("data", _folder, "data"),
     Setting("host_name", _host_names, "localhost"),
     Setting("certificate", _file, ""),
@@ -136,8 +140,8 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str], file: 
     for setting in SETTINGS:
         if (flag := flags.get(setting.name)) is not None:
             raw, where = flag, setting.flag
-        elif setting.environment in environment:
-            raw, where = environment[setting.environment], setting.environment
+        elif raw := environment.get(setting.environment, ""):
+            where = setting.environment
         else:
             raw, where = table.get(setting.name, setting.default), f"{setting.name} (beistand.toml)"
         if len(raw) > MAX_VALUE:
@@ -146,7 +150,7 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str], file: 
     if (values["certificate"] is None) != (values["key"] is None):
         raise ConfigError("certificate_and_key", where="--certificate, --key")
     return ServerConfig(
-        listen=values["listen"],
+        listen=values["listen"] or (),
         data=values["data"],
         host_names=values["host_name"] or (),
         certificate=values["certificate"],

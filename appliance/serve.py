@@ -16,7 +16,7 @@ import trio
 
 from appliance.broker import Broker
 from appliance.cli import ExitCode, Failure
-from appliance.config import ServerConfig
+from appliance.config import DEFAULT_LISTEN, ServerConfig
 from appliance.domain import keys
 from appliance.edge import CertificateFiles, EdgeConfig, EdgeError, serve_edge
 from appliance.identity import Identity, Throttle
@@ -161,9 +161,11 @@ def edge_config(config: ServerConfig, settings: Settings, device_ca: DeviceCa) -
         web = device_ca.web_certificate(sorted(host_names()))
         # The files are replaced, and the edge takes the new ones.
         settings.on_change.append(reissue)
+    descriptors = inherited_descriptors(os.environ, os.getpid())
+    listen = config.listen or (() if descriptors else (DEFAULT_LISTEN,))
     return EdgeConfig(
-        listen=tuple((address.host, address.port) for address in config.listen),
-        descriptors=inherited_descriptors(os.environ, os.getpid()),
+        listen=tuple((address.host, address.port) for address in listen),
+        descriptors=descriptors,
         web=web,
         wire=device_ca.wire_certificate(),
         host_names=host_names,

@@ -55,6 +55,8 @@ export class Start {
     const { me } = this.app.state;
     if (me && !this.#filled) {
       this.#filled = true;
+      // Pressed before there is a connection, it would be lost.
+      /** @type {HTMLButtonElement} */ (byId("key-create")).disabled = false;
       const choices = [...new Set([me.key_minutes, ...VALIDITIES])].sort((a, b) => a - b);
       fill(
         this.#validity,
