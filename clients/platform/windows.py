@@ -109,11 +109,12 @@ class WindowsPlatform:
 def removal_command(file: Path, process: int) -> list[str]:
     """PowerShell that waits for `process` and removes `file` if it is still the one that is there now.
 
-    The same: its length, time of creation and SHA-256. Encoded, so that no character of the path means anything to it.
+    The same: its length, time of creation and SHA-256. Encoded, so that no character of the path means anything to it;
+    the path inside once more, because PowerShell takes typographic quotes for quotes, too.
     """
-    path = str(file).replace("'", "''")
+    path = base64.b64encode(str(file).encode("utf-16-le", "surrogatepass")).decode()
     script = (
-        f"$file='{path}';$one=Get-Item -LiteralPath $file;$hash=(Get-FileHash -LiteralPath $file).Hash;"
+        f"$file=[Text.Encoding]::Unicode.GetString([Convert]::FromBase64String('{path}'));$one=Get-Item -LiteralPath $file;$hash=(Get-FileHash -LiteralPath $file).Hash;"
         f"Wait-Process -Id {process} -ErrorAction SilentlyContinue;"
         "$two=Get-Item -LiteralPath $file;"
         "if($one.CreationTimeUtc -eq $two.CreationTimeUtc -and $one.Length -eq $two.Length"

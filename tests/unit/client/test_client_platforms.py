@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -219,12 +220,15 @@ def test_windows_language_theme_lock_and_idle_time() -> None:
     assert windows(ticks=(0xFFFFFF00, 0x100)).idle_seconds() == 0.512
 
 
-def test_windows_removal_waits_compares_and_quotes() -> None:
-    argv = removal_command(Path("C:/Users/O'Brien/beistand (1).exe"), 4711)
+@pytest.mark.parametrize("quote", ["'", "\u2019", "\u2018", "\u201a", "\u201b", "\ud800"])
+def test_windows_removal_waits_compares_and_no_character_of_the_path_is_code(quote: str) -> None:
+    path = f"C:/Users/O{quote};calc;{quote}Brien/beistand (1).exe"
+    argv = removal_command(Path(path), 4711)
     script = base64.b64decode(argv[-1]).decode("utf-16-le")
-    assert "O''Brien" in script
+    assert "calc" not in script
+    (encoded,) = re.findall(r"FromBase64String\('([A-Za-z0-9+/=]+)'\)", script)
+    assert base64.b64decode(encoded).decode("utf-16-le", "surrogatepass") == path
     assert script.index("Wait-Process -Id 4711") < script.index("Remove-Item")
-    assert "O'Brien" not in " ".join(argv)
 
 
 # -- macOS ------------------------------------------------------------------------------------------------------
