@@ -114,7 +114,8 @@ def removal_command(file: Path, process: int) -> list[str]:
     """
     path = base64.b64encode(str(file).encode("utf-16-le", "surrogatepass")).decode()
     script = (
-        f"$file=[Text.Encoding]::Unicode.GetString([Convert]::FromBase64String('{path}'));$one=Get-Item -LiteralPath $file;$hash=(Get-FileHash -LiteralPath $file).Hash;"
+        f"$file=[Text.Encoding]::Unicode.GetString([Convert]::FromBase64String('{path}'));"
+        "$one=Get-Item -LiteralPath $file;$hash=(Get-FileHash -LiteralPath $file).Hash;"
         f"Wait-Process -Id {process} -ErrorAction SilentlyContinue;"
         "$two=Get-Item -LiteralPath $file;"
         "if($one.CreationTimeUtc -eq $two.CreationTimeUtc -and $one.Length -eq $two.Length"
