@@ -71,6 +71,15 @@ async def test_sessions_that_another_program_ended_are_told_within_seconds(
         nursery.cancel_scope.cancel()
 
 
+async def test_a_session_that_ends_while_something_opens_for_it_is_told_of_again(house: House) -> None:
+    told: list[tuple[str, str]] = []
+    await house.identity.sign_out(house.bob)
+    house.identity.on_signed_out.append(lambda user_id, session_id: told.append((user_id, session_id)))
+    with house.identity.sessions.in_use(house.bob):
+        await house.identity.sessions.sweep()
+    assert told == [(house.bob.user.id, house.bob.session_id)]
+
+
 async def test_a_changed_limit_holds_for_the_sessions_there_are(house: House) -> None:
     house.clock.at += 10 * 60
     await house.settings.change(idle_minutes=5)
