@@ -116,6 +116,8 @@ async def test_the_customer_stops_sharing_at_once(hall: BrokerSite, mock_clock: 
     await customer.until(lambda: not customer.opened)
     state = await anna.sees(f"session/{customer.session}", lambda state: state["controller"] is None)
     assert state["denied"] == {"screen": "denied", "clipboard": "denied", "control": "denied"}
+    told = [event for event in hall.recorders[0].events if event[0].startswith("consent.")]
+    assert told[-1] == ("consent.stopped", {"tools": "clipboard control screen"})
     again = await anna.open(ChannelName.SCREEN, customer.session)
     await customer.next(m.ConsentAsk)
     assert again not in anna.accepted

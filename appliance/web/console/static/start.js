@@ -76,7 +76,8 @@ export class Start {
     const place = byId("key-view");
     const key = view === "key" ? this.app.state.keys?.find((item) => item.id === id) : undefined;
     keyed(place, key ? [key] : [], (item) => item.id, (item) => this.#keyCard(item));
-    // A key that was made right now is in the state a moment later.
+    // A key that was made right now is in the state a moment later; one that was there and left it is gone.
+    if (key && id === this.#made) this.#made = "";
     byId("key-gone").hidden = Boolean(key) || this.app.state.keys === null || id === this.#made;
   }
 
