@@ -92,7 +92,7 @@ class Control:
         """From now on this technician controls; None: nobody."""
         if user_id == self.controller:
             return
-        session = self._session
+        session, before = self._session, self.controller
         self.controller = user_id
         if user_id in self.wanting:
             self.wanting.remove(user_id)
@@ -100,7 +100,8 @@ class Control:
         if user_id is None:
             self.gate.stop()
         name = session.name_of(user_id) if user_id else ""
-        session.ctx.keeper.audit("session.control", actor=name, subject=session.id, given=user_id is not None)
+        actor = next((socket.user_name for socket in session.sockets_of(user_id or before)), "")
+        session.ctx.keeper.audit("session.control", actor=actor, subject=session.id, given=user_id is not None)
         session.record_event("control.taken" if user_id else "control.given_back", name=name)
         session.changed()
 

@@ -128,7 +128,8 @@ export class Start {
       const remaining = key.expires_at - this.app.state.now();
       const live = isLive(key) && remaining > 0;
       const state = live || key.state === "connected" || key.state === "revoked" ? key.state : "expired";
-      setText(validity, live ? w("console.key.valid_for", { time: duration(remaining) }) : w(`console.key.state.${state}`));
+      const remainingText = key.state === "open" ? "console.key.valid_for" : "console.key.start_for";
+      setText(validity, live ? w(remainingText, { time: duration(remaining) }) : w(`console.key.state.${state}`));
       validity.title = absolute(key.expires_at);
       left.style.width = `${live ? (100 * remaining) / (key.expires_at - key.created_at) : 0}%`;
       usable.classList.toggle("over", !live);
