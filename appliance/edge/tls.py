@@ -202,7 +202,8 @@ class TlsStream:
             raise
         finally:
             self._sending = False
-            self._turn.unpark()
+            if self._turn:
+                self._turn.unpark()
         await trio.lowlevel.checkpoint_if_cancelled()
 
     def _send_now(self, data: bytes | bytearray | memoryview) -> int:

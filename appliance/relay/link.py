@@ -98,9 +98,11 @@ class Port:
     def consumed(self, size: int) -> None:
         """`size` bytes that came in have gone on."""
         if self.open and size:
+            connection = self._link.connection
             with self._link.guarded():
-                self._link.connection.consumed(self.channel, size)
-            self._link.wake()
+                connection.consumed(self.channel, size)
+            if connection.wants_to_send:  # mostly no credit is due yet, and waking the sender costs more than all this
+                self._link.wake()
 
     def drop_queued(self) -> None:
         """Forget the messages that wait; the rest of one that was begun still goes."""

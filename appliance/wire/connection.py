@@ -325,8 +325,8 @@ class Connection:
 
     def _schedule(self, number: int, channel: _Channel) -> None:
         blocked = channel.state is not _State.OPEN or not channel.queue
-        if blocked or channel.scheduled or (channel.credit <= 0 and len(channel.queue[0].payload) > 0):
-            return
+        if blocked or channel.scheduled or channel.credit < min(len(channel.queue[0].payload), SMALL):
+            return  # rather than in slivers it goes when there is credit again
         channel.scheduled = True
         self._turn += 1
         heappush(self._ready, (channel.priority, self._turn, number))
