@@ -381,11 +381,17 @@ class Session:
     def customer_view(self) -> SessionView:
         """The session as the customer sees it."""
         here = {socket.user_id for socket in self.sockets}
-        members = [member for member in self.record.members if member.present and member.id in here]
+        people = [
+            Person(id=member.id, name=member.name)
+            for member in self.record.members
+            if member.present and member.id in here
+        ]
+        if not people and self.waits and self.route.queue is Queue.PERSONAL:
+            people = [Person(id=self.record.issuer_id, name=self.record.issuer_name)]
         return SessionView(
             session=self.id,
             state=self.state.value,
-            technicians=[Person(id=member.id, name=member.name) for member in members],
+            technicians=people,
             viewers=self.sharing.viewers,
             controller=self.sharing.control.controller,
             shared=self.sharing.shared,

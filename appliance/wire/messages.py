@@ -164,7 +164,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 class SessionView(Message, frozen=True, tag="session"):
     """The session as its members see it: sent whole on every change. `state` is a domain.session.State; `position`
-    (from 1) counts only while waiting."""
+    (from 1) counts only while waiting. `technicians`: who is in it; while it waits for somebody in person, they."""
 
     session: Id
     state: Short
