@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import resource
 import secrets
 import signal
 import sys
@@ -42,6 +43,7 @@ def run(config: ServerConfig, words: Words) -> None:
     if not sys.stderr.isatty():
         # For the service manager's journal: there the audit log's heads are out of reach of whoever changes the log.
         logging.getLogger("beistand.audit").setLevel(logging.INFO)
+    _allow_many_connections()
     try:
         trio.run(_main, config, words)
     except* StoreError as group:
@@ -63,6 +65,12 @@ def _first(group: BaseExceptionGroup[BaseException], kind: type[E]) -> E:
         error = error.exceptions[0]
     assert isinstance(error, kind)
     return error
+
+
+def _allow_many_connections() -> None:
+    """Raise the soft limit of open files to the hard one: each connection is one, and 1024 are soon used up."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _main(config: ServerConfig, words: Words) -> None:
