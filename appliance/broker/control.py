@@ -105,11 +105,14 @@ class Control:
         session.record_event("control.taken" if user_id else "control.given_back", name=name)
         session.changed()
 
-    def socket_back(self, socket: ConsoleSocket) -> None:
-        """A technician has opened a tab; what they had when their last one was lost is theirs again."""
-        allowed = self._sharing.ruling(Tool.CONTROL, socket).decision is Decision.ALLOW
-        if self.controller is None and self._had == socket.user_id and allowed:
-            self.give(socket.user_id)
+    def restore(self) -> None:
+        """A technician's tab or the customer is back, in either order; with both here, who had control has it again."""
+        if self.controller is not None or self._had is None:
+            return
+        for socket in self._session.sockets_of(self._had):
+            if self._sharing.ruling(Tool.CONTROL, socket).decision is Decision.ALLOW:
+                self.give(socket.user_id)
+                return
 
     def technician_lost(self, user_id: str) -> None:
         """A technician's last tab is gone."""

@@ -195,7 +195,7 @@ class Session:
         if socket.user_id == self.record.owner_id:
             self.owner_away_since = None
         self._settle()
-        self.sharing.control.socket_back(socket)
+        self.sharing.control.restore()
         self.changed()
 
     def socket_out(self, socket: ConsoleSocket) -> None:

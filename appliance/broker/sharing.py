@@ -402,6 +402,7 @@ class Sharing:
     def customer_back(self) -> None:
         """The customer is connected again; a question that is still open is put again."""
         self.control.gate.back()
+        self.control.restore()
         self._put()
 
     def socket_lost(self, socket: ConsoleSocket, *, last: bool) -> None:
