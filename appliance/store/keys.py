@@ -90,11 +90,6 @@ def insert_start(db: Database, start: StoredStart) -> None:
     )
 
 
-def start_by_id(db: Database, start_id: str) -> StoredStart | None:
-    """The start with this id."""
-    return _start(db.execute(f"{_START} WHERE s.id = ?", [start_id]).fetchone())
-
-
 def start_of_key(db: Database, key_id: str) -> StoredStart | None:
     """The start that a key has become."""
     return _start(db.execute(f"{_START} WHERE s.key_id = ?", [key_id]).fetchone())

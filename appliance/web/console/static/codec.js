@@ -162,8 +162,6 @@ export class Connection {
   #reader = new FrameReader();
   /** @type {Map<number, ChannelState>} */
   #channels = new Map();
-  /** Closed by this side; what is under way on them is dropped. @type {Set<number>} */
-  #closing = new Set();
   /** @type {Uint8Array<ArrayBuffer>[]} */
   #control = [];
   #turn = 0;
@@ -236,7 +234,6 @@ export class Connection {
   /** Close a channel at once; what was queued on it is dropped. @param {number} number */
   close(number) {
     if (!this.#channels.delete(number)) return;
-    this.#closing.add(number);
     this.#control.push(pack(FrameType.CLOSE, number));
   }
 
@@ -305,13 +302,20 @@ export class Connection {
     return pack(FrameType.DATA, number, payload, flags);
   }
 
+  /** The channel, or undefined when it is no more; what is still under way on it is dropped. @param {number} number */
+  #known(number) {
+    const channel = this.#channels.get(number);
+    // Only this side opens channels, with odd numbers in turn.
+    const used = number % 2 === 1 && number < this.#next;
+    if (!channel && !used) throw new ProtocolError("wire.channel_not_open");
+    return channel;
+  }
+
   /** @param {Frame} frame @returns {Event | undefined} */
   #data({ channel: number, payload, flags }) {
-    const channel = this.#channels.get(number);
-    if (!channel?.open) {
-      if (this.#closing.has(number)) return undefined;
-      throw new ProtocolError("wire.channel_not_open");
-    }
+    const channel = this.#known(number);
+    if (!channel) return undefined;
+    if (!channel.open) throw new ProtocolError("wire.channel_not_open");
     channel.window -= payload.length;
     if (channel.window < 0) throw new ProtocolError("wire.credit_exceeded");
     channel.message += payload.length;
@@ -344,8 +348,8 @@ export class Connection {
       case FrameType.CREDIT:
         return this.#credit(number, payload);
       case FrameType.CLOSE:
-        if (this.#closing.delete(number)) return undefined;
-        if (!this.#channels.delete(number)) throw new ProtocolError("wire.channel_not_open");
+        if (!this.#known(number)) return undefined;
+        this.#channels.delete(number);
         this.#control.push(pack(FrameType.CLOSE, number));
         return { event: "closed", channel: number, refusal: payload.length > 0 ? decode(payload) : null };
       default:
@@ -355,12 +359,9 @@ export class Connection {
 
   /** @param {number} type @param {number} number @param {Uint8Array<ArrayBuffer>} payload @returns {Event | undefined} */
   #answer(type, number, payload) {
-    const channel = this.#channels.get(number);
-    if (!channel && this.#closing.has(number)) {
-      if (type === FrameType.DENY) this.#closing.delete(number);
-      return undefined;
-    }
-    if (!channel || channel.open) throw new ProtocolError("wire.channel_not_open");
+    const channel = this.#known(number);
+    if (!channel) return undefined;
+    if (channel.open) throw new ProtocolError("wire.channel_not_open");
     if (type === FrameType.DENY) {
       this.#channels.delete(number);
       return { event: "denied", channel: number, refusal: decode(payload) };
@@ -371,11 +372,8 @@ export class Connection {
 
   /** @param {number} number @param {Uint8Array<ArrayBuffer>} payload @returns {Event | undefined} */
   #credit(number, payload) {
-    const channel = this.#channels.get(number);
-    if (!channel) {
-      if (this.#closing.has(number)) return undefined;
-      throw new ProtocolError("wire.channel_not_open");
-    }
+    const channel = this.#known(number);
+    if (!channel) return undefined;
     if (payload.length !== 4) throw new ProtocolError("wire.credit_malformed");
     channel.credit += new DataView(payload.buffer, payload.byteOffset).getUint32(0);
     if (channel.credit > MAX_CREDIT) throw new ProtocolError("wire.credit_exceeded");
